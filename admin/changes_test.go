@@ -331,6 +331,15 @@ func TestDeviceDiffShowsTheLinesSinceTheLastFetch(t *testing.T) {
 	}
 }
 
+// TestDryRunHasTheLabelsOfPhones, also of those whose records do not change.
+func TestDryRunHasTheLabelsOfPhones(t *testing.T) {
+	a := fleetOf(t)
+	r := a.do("PATCH /api/v1/extensions/1001?dry_run=true", `{"display_name":"Lobby"}`, 200)
+	if r.get(t, "items.0.mac") != phone || r.get(t, "items.0.label") != "Front Desk Phone" {
+		t.Error(r.body)
+	}
+}
+
 // TestDryRunNamesWhyFilesAreNotCompared: without an address for phones no file is rendered, before the change and after it.
 func TestDryRunNamesWhyFilesAreNotCompared(t *testing.T) {
 	h := admintest.New(t)

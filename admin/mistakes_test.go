@@ -77,7 +77,7 @@ func TestAnEmptyPasswordIsRefused(t *testing.T) {
 }
 
 // TestFilesThatAreNotThereAreAWarning saves settings of a device and of its profile that name firmware.
-// TestFilesOfAProfileThatAreNotThereAreAWarning: when it is saved, those that it names itself and that no folder has.
+// TestFilesOfAProfileThatAreNotThereAreAWarning, and those of a registrar: when it is saved, those that it names itself and that no folder has.
 func TestFilesOfAProfileThatAreNotThereAreAWarning(t *testing.T) {
 	a := fleetOf(t)
 	save := func(method, body string) string {
@@ -97,6 +97,11 @@ func TestFilesOfAProfileThatAreNotThereAreAWarning(t *testing.T) {
 	}
 	if got := save("PUT", `{"settings":{"firmware":["gone.rom"]}}`); !strings.Contains(got, "gone.rom") {
 		t.Errorf("warnings %q", got)
+	}
+	for file, want := range map[string]string{"fw-1.rom": "", "gone.rom": "the setting firmware names gone.rom, which is in no folder of files in data_dir"} {
+		if got := a.do("PATCH /api/v1/registrars/main", `{"settings":{"firmware":["`+file+`"]}}`, 200).get(t, "warnings.0"); got != want {
+			t.Errorf("registrar with %s: warnings %q", file, got)
+		}
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"os"
 	"strings"
 
-	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/resolve"
+	"plugtone/provision/setting"
 )
 
 // fileSettings are the settings that name files which the phone fetches from here.
@@ -35,14 +35,14 @@ func Files(folder *os.Root, vendor *pack.Vendor, model string, settings []resolv
 	return warnings
 }
 
-// ProfileFiles returns a warning for each file that the settings of a profile itself name and that is nowhere in the folder of files: no
+// SettingFiles returns a warning for each file that the settings of a profile or registrar name and that is nowhere in the folder of files: no
 // phone could fetch it.
-func ProfileFiles(folder *os.Root, p *fleet.Profile) (warnings []string) {
+func SettingFiles(folder *os.Root, settings setting.Values) (warnings []string) {
 	if folder == nil {
 		return nil
 	}
 	for _, name := range fileSettings {
-		for _, file := range filesNamed(p.Settings[name]) {
+		for _, file := range filesNamed(settings[name]) {
 			if !strings.Contains(file, "://") && !hasFile(folder, "", file, true) {
 				warnings = append(warnings, fmt.Sprintf("the setting %s names %s, which is in no folder of files in data_dir", name, file))
 			}

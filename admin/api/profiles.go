@@ -52,7 +52,7 @@ func (s profiles) write(ctx context.Context, in *namedWrite, patch bool) (*recor
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	out := client.SavedProfile{Profile: masking.Profile(*rec, access.Of(ctx)), Warnings: advice.ProfileFiles(s.Files, rec), LeftOut: left}
+	out := client.SavedProfile{Profile: masking.Profile(*rec, access.Of(ctx)), Warnings: advice.SettingFiles(s.Files, rec.Settings), LeftOut: left}
 	return recordAnswer(out, rec.Revision, created), nil
 }
 

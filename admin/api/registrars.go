@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"plugtone/admin/access"
+	"plugtone/admin/advice"
 	"plugtone/admin/client"
 	"plugtone/admin/document"
 	"plugtone/admin/masking"
@@ -50,7 +51,7 @@ func (s registrars) write(ctx context.Context, in *namedWrite, patch bool) (*rec
 	if err != nil {
 		return nil, problem.From(err)
 	}
-	return recordAnswer(client.SavedRegistrar{Registrar: masking.Registrar(*rec), LeftOut: left}, rec.Revision, created), nil
+	return recordAnswer(client.SavedRegistrar{Registrar: masking.Registrar(*rec), Warnings: advice.SettingFiles(s.Files, rec.Settings), LeftOut: left}, rec.Revision, created), nil
 }
 
 func (s registrars) delete(ctx context.Context, in *namedDelete) (*struct{}, error) {

@@ -192,6 +192,7 @@ type SavedProfile struct {
 // SavedRegistrar is a registrar as it was saved.
 type SavedRegistrar struct {
 	fleet.Registrar
+	Warnings []string `json:"warnings,omitempty" readOnly:"true" doc:"files that its settings name and that are not there; of a write only" example:"[\"the setting wallpaper names logo.jpg, which is in no folder of files in data_dir\"]"`
 
 	LeftOut []resolve.LeftOutCount `json:"left_out,omitempty" readOnly:"true" doc:"what phones with a line there do not get that they did not lack before, by vendor; of a write only"`
 }

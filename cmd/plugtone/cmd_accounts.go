@@ -54,6 +54,7 @@ func registrarSet(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warn(c, r.Warnings)
 			warnLeftOut(c, r.LeftOut)
 			return a.done(c, r, "registrar %s %s: %s:%d %s", r.Name, createdOrChanged(created), r.Host, r.Port, r.Transport)
 		},

@@ -71,7 +71,9 @@ func readHeader(head []string, rename map[string]string) (format string, out []c
 		switch to, renamed := renamedTo(rename, text); {
 		case renamed:
 			used[strings.ToLower(text)] = true
-			c, problem = fieldOf(to)
+			if c, problem = fieldOf(to); problem != nil {
+				problem = fmt.Errorf("is mapped to %q, which %w", to, problem)
+			}
 		case other != nil:
 			c, problem = other.column(text)
 		default:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // CheckProfile brings the profile into its canonical form and reports every problem that can be found without vendor packs
@@ -60,7 +61,7 @@ func checkParents(fleet View, bad *ValidationError, p *Profile) error {
 // MaxParents bounds a chain of profiles, the first included.
 const MaxParents = 8
 
-// NoSuchProfile returns the message that a profile doesn't exist, with the names that look like it.
+// NoSuchProfile returns the message that a profile doesn't exist, with the names that look like it, or with all where they are few.
 func NoSuchProfile(fleet View, name string) string {
 	var names []string
 	for p, err := range fleet.Profiles() {
@@ -69,7 +70,13 @@ func NoSuchProfile(fleet View, name string) string {
 		}
 		names = append(names, p.Name)
 	}
-	return "no such profile" + Nearest(name, names)
+	switch near := Nearest(name, names); {
+	case near != "" || len(names) > 10:
+		return "no such profile" + near
+	case len(names) == 0:
+		return "no such profile; there is none yet"
+	}
+	return "no such profile; there are " + strings.Join(names, ", ")
 }
 
 // ProfileChain returns a profile and its parents, the oldest first. A loop, which CheckProfile refuses, ends the chain.

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 
@@ -68,32 +67,6 @@ type RowVerdict struct {
 	Reason  string `json:"reason,omitempty" doc:"what it contradicts, and what a PBX source keeps as it is" example:"reserved_ip 10.20.0.50 is reserved for device 00:15:65:12:34:57 already"`
 }
 
-// NotRendered counts phones whose files can't be rendered.
-type NotRendered struct {
-	Reason string   `json:"reason" doc:"why" example:"there is no server address for the phone: set provisioning.external_url, or add the phone's subnet"`
-	Phones int      `json:"phones" doc:"how many phones" example:"12" minimum:"1"`
-	MAC    dhcp.MAC `json:"mac" doc:"one of them" example:"00:15:65:12:34:56"`
-}
-
-// maxReasons is how many reasons a preview lists.
-const maxReasons = 10
-
-// notRendered adds a phone to a preview.
-func (p *Preview) notRendered(mac dhcp.MAC, reason string) {
-	if reason == "" {
-		return
-	}
-	i := slices.IndexFunc(p.NotRendered, func(n NotRendered) bool { return n.Reason == reason })
-	if i < 0 && len(p.NotRendered) == maxReasons {
-		return
-	}
-	if i < 0 {
-		i = len(p.NotRendered)
-		p.NotRendered = append(p.NotRendered, NotRendered{Reason: reason, MAC: mac})
-	}
-	p.NotRendered[i].Phones++
-}
-
 // Phone is a phone whose files would change.
 type Phone struct {
 	MAC    dhcp.MAC `json:"mac" doc:"MAC address of the phone" example:"00:15:65:12:34:56"`
@@ -140,6 +113,7 @@ func Compute(ctx context.Context, records fleet.Records, before, after Renderer,
 		return p, err
 	}
 	devices := changedDevices(c)
+	var unlabelled []int
 	for _, mac := range macs {
 		if err := ctx.Err(); err != nil {
 			return p, err
@@ -153,12 +127,28 @@ func Compute(ctx context.Context, records fleet.Records, before, after Renderer,
 		switch {
 		case o.Summary:
 		case len(p.Items) < o.Phones:
-			p.Items = append(p.Items, x)
+			if p.Items = append(p.Items, x); x.Label == "" {
+				unlabelled = append(unlabelled, len(p.Items)-1)
+			}
 		default:
 			p.More++
 		}
 	}
-	return p, nil
+	return p, records.View(func(f fleet.View) error { return p.label(f, unlabelled) })
+}
+
+// label fills in the labels of items whose records don't change.
+func (p *Preview) label(f fleet.View, items []int) error {
+	for _, i := range items {
+		d, err := f.Device(p.Items[i].MAC)
+		switch {
+		case err == nil:
+			p.Items[i].Label = d.Label
+		case !errors.Is(err, fleet.ErrNotFound):
+			return err
+		}
+	}
+	return nil
 }
 
 // changedDevices returns the devices of a change by their MAC.
@@ -220,20 +210,6 @@ func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord)
 	}
 	p.Files = x.files(ctx, mac, was, is)
 	return p, len(p.Files) > 0 || p.Change != Changed, failure(mac, is)
-}
-
-// failure returns why the first of the files that can't be rendered can't, alike for phones with the same reason; "" when there is none.
-func failure(mac dhcp.MAC, list []provision.FileContent) string {
-	for _, f := range list {
-		if f.Outcome != string(provision.InternalError) {
-			continue
-		}
-		if text := fleet.ErrNoServerAddress.Error(); strings.HasSuffix(f.Reason, text) {
-			return text
-		}
-		return strings.TrimPrefix(strings.TrimPrefix(f.Reason, "internal error: "), mac.String()+": ")
-	}
-	return ""
 }
 
 // masks returns the files of a phone with secrets masked. A template that takes no mask for a value leaves them without bytes.

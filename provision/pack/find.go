@@ -30,7 +30,7 @@ func (s *Set) FindVendor(name string) (*Vendor, error) {
 	if v, ok := s.Vendor(name); ok {
 		return v, nil
 	}
-	words := nearest(name, slices.Sorted(maps.Keys(s.byName)))
+	words := nearest(name, slices.Sorted(maps.Keys(s.byName)), "")
 	if words == "" {
 		var ids []string
 		for _, v := range s.vendors {
@@ -97,18 +97,18 @@ func (v *Vendor) FindModel(name string) (*phonefile.Model, error) {
 	if m, ok := v.Model(name); ok {
 		return m, nil
 	}
-	return nil, &Unknown{"model", name, "is not a model of " + v.ID + nearest(name, v.ModelNames())}
+	return nil, &Unknown{"model", name, "is not a model of " + v.ID + nearest(name, v.ModelNames(), "; plugtone vendor show "+v.ID+" has its models")}
 }
 
-// nearest returns the names that were probably meant, or all of them where they are few, as the end of a message.
-func nearest(name string, names []string) string {
+// nearest returns the names that were probably meant, or all of them where they are few, as the end of a message; otherwise if there are neither.
+func nearest(name string, names []string, otherwise string) string {
 	if n := setting.Nearest(name, names); len(n) > 0 {
 		return ", nearest are " + strings.Join(n, ", ")
 	}
 	if len(names) <= 40 {
 		return ", known are " + strings.Join(names, ", ")
 	}
-	return ""
+	return otherwise
 }
 
 // nearModel is nearest for names VENDOR/MODEL; name is compared with the model alone.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	. "plugtone/provision/pack"
+	"plugtone/provision/provisiontest"
 )
 
 func TestFindModelByAnyOfItsNames(t *testing.T) {
@@ -24,6 +25,17 @@ func TestFindModelByAnyOfItsNames(t *testing.T) {
 		if err != nil || v.ID+"/"+m.Name != tt.want {
 			t.Errorf("%s %s: %v", tt.vendor, tt.model, err)
 		}
+	}
+}
+
+// TestUnknownModelOfAVendorWithManyNamesWhereTheyAre: none is like it, and they are too many to be listed.
+func TestUnknownModelOfAVendorWithManyNamesWhereTheyAre(t *testing.T) {
+	s, err := Load(provisiontest.Vendors(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.FindModel("yealink", "zzzzzz"); err == nil || !strings.Contains(err.Error(), "is not a model of yealink; plugtone vendor show yealink has its models") {
+		t.Error(err)
 	}
 }
 

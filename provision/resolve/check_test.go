@@ -98,6 +98,7 @@ var wrongLinesAndKeys = []wrongDevice{
 	{"reserved IPv6", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("fe80::1") }, "reserved_ip", "IPv4 address of a host"},
 	{"reserved multicast", func(d *fleet.Device) { d.ReservedIP = netip.MustParseAddr("224.0.0.1") }, "reserved_ip", "IPv4 address of a host"},
 	{"no such profile", func(d *fleet.Device) { d.Profile = "receptoin" }, "profile", "near: reception"},
+	{"a profile unlike all", func(d *fleet.Device) { d.Profile = "zzz" }, "profile", "no such profile; there are "},
 	{"unknown setting", func(d *fleet.Device) { d.Settings = setting.Values{"timezone": "x"} }, "settings.timezone", "time_zone"},
 	{"setting of a wrong type", func(d *fleet.Device) { d.Settings = setting.Values{"voice_vlan": "ten"} }, "settings.voice_vlan", "0 to 4094"},
 	{"setting that no file carries", func(d *fleet.Device) { d.Settings = setting.Values{"wallpaper": "a.png"} }, "settings.wallpaper", "no way is known to set it on A4"},

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"plugtone/provision/devicestatus"
 	"plugtone/provision/fleet"
+	"plugtone/provision/registration"
 )
 
 // Selector is conditions that must all hold. The zero Selector selects every device.
@@ -29,6 +31,13 @@ func Fields() []string {
 		"source", "left_out", "overridden", "registered", "on_phone"}
 }
 
+// values are those that fields have which have few: a condition on another one, such as state!=in-sync, would select what was not meant.
+var values = map[string][]string{
+	"state": {devicestatus.StateNeverSeen, devicestatus.StateNeverFetched, devicestatus.StateInSync, devicestatus.StateStale, devicestatus.StateRefused,
+		devicestatus.StateDisabled},
+	"registered": {registration.Registered, registration.Refused, registration.Elsewhere, registration.NotRegistered},
+}
+
 // Parse reads comma-separated conditions, FIELD=VALUE or FIELD!=VALUE, where * in a value matches any text; Split describes quotes. Only ""
 // has no condition. Its error is a ValidationError of the field where.
 func Parse(expr string) (Selector, error) {
@@ -47,6 +56,10 @@ func Parse(expr string) (Selector, error) {
 			continue
 		}
 		parts := unquote(t.Value)
+		if known := values[t.Field]; len(parts) == 1 && parts[0] != "" && known != nil && !slices.Contains(known, strings.ToLower(parts[0])) {
+			bad.Add("where", t.String(), "must be one of %s%s", strings.Join(known, ", "), fleet.Nearest(parts[0], known))
+			continue
+		}
 		for i := range parts {
 			parts[i] = strings.ToLower(parts[i])
 			if t.Field == "mac" {
