@@ -140,6 +140,9 @@ func changeUndo(a *app) *cobra.Command {
 			if client.IsConflict(err) && strings.Contains(err.Error(), "changed since") {
 				return fmt.Errorf("%w\nhint: --force overwrites them; plugtone change list shows what changed them", err)
 			}
+			if client.IsConflict(err) && strings.Contains(err.Error(), "is in use by") {
+				return fmt.Errorf("%w\nhint: undo the changes first that put it there, the newest first; plugtone change list shows them", err)
+			}
 			if err != nil {
 				return err
 			}

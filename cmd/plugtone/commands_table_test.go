@@ -52,6 +52,7 @@ func recordCases(profile string) []commandLineCase {
 		{"device add 001565123456", 1, "", `(?s)exists already.*hint: plugtone device set`},
 		{"device add", 2, "", `MAC is missing: .* show those that are known, usage: plugtone device add MAC`},
 		{"device add 00:15:65:12:34", 2, "", `must be written like one of 001565123456, 00:15:65:12:34:56`},
+		{"change undo 2", 1, "", `extension 1001@main is in use by device ` + desk + `\nhint: undo the changes first that put it there`},
 		{"device add 0015.6500.0001 --model acme/A9", 1, "", `model "A9": is not a model of acme, `},
 		{"device add 0015.6500.0001 --model A9", 1, "", `model "A9": is not known, nearest are acme/A`},
 		{"device add 0015.6500.0001 --vendor acmee", 1, "", `vendor "acmee": is not known, nearest are acme`},
