@@ -62,7 +62,7 @@ func (n *Namespace) Do(f func() error) (err error) {
 // streams and Cancel.
 func (n *Namespace) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.Path(), "--", name}, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.commands = append(n.commands, cmd)
@@ -139,14 +139,14 @@ func (n *Namespace) awaitCarrier(iface string) error {
 	return fmt.Errorf("namespace %s: interface %s is up but has no carrier after three seconds", n.name, iface)
 }
 
-// close kills the programs that run in the namespace and closes it.
+// close kills the programs that run in the namespace, with what they have started, and closes it.
 func (n *Namespace) close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range n.commands {
 		if c.Process != nil {
-			// An error means that it has ended already.
-			_ = c.Process.Kill()
+			// An error means that they have ended already.
+			_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 		}
 	}
 	n.nl.Close()
