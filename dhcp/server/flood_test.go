@@ -67,7 +67,7 @@ func benchmarkFlood(b *testing.B, rate, buffer int) {
 	f.ok(f.server.sock.setBuffer(buffer))
 	var leased [phones][4]byte
 	for n := range leased {
-		leased[n] = f.bind(b, byte(60+n))
+		leased[n] = f.clients.bind(b, byte(60+n))
 	}
 	attacker := f.host("attacker", "eth0", "02:00:00:00:00:0a")
 	if rate > 0 {
@@ -88,7 +88,7 @@ func benchmarkFlood(b *testing.B, rate, buffer int) {
 	for n := range b.N {
 		<-tick.C
 		a := leased[n%phones]
-		f.sendUnicast(f.message(byte(60+n%phones), tRequest, ciaddr(a)), a)
+		f.clients.sendUnicast(f.clients.message(byte(60+n%phones), tRequest, ciaddr(a)), a)
 	}
 	b.StopTimer()
 	b.ReportMetric(float64(f.packets.Load())/b.Elapsed().Seconds(), "packets/s")
@@ -109,8 +109,8 @@ func benchmarkFlood(b *testing.B, rate, buffer int) {
 func (f *wireFixture) phoneFrames() *netif.PacketSocket {
 	f.t.Helper()
 	var sock *netif.PacketSocket
-	f.ok(f.phone.Do(func() (err error) {
-		sock, err = netif.OpenFrames(f.w.ifindex, []bpf.Instruction{
+	f.ok(f.clients.host.Do(func() (err error) {
+		sock, err = netif.OpenFrames(f.clients.tap.ifindex, []bpf.Instruction{
 			bpf.LoadAbsolute{Off: 0, Size: 4},
 			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0x00156500, SkipTrue: 1},
 			bpf.RetConstant{Val: packetSize},

@@ -94,7 +94,7 @@ func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 	bound := foreign.next("bound")
 	var leased [rounds][4]byte // each phone renews once: one that repeats itself at once has no priority
 	for n := range leased {
-		leased[n] = f.bind(t, byte(100+n))
+		leased[n] = f.clients.bind(t, byte(100+n))
 	}
 	attack := f.wire(f.host("attacker", "eth0", "02:00:00:00:00:0a"), "eth0")
 	for round := range rounds {
@@ -102,8 +102,8 @@ func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 			_, err := attack.file.Write(forgedFrame(round*forged + n))
 			f.ok(err)
 		}
-		m := f.message(byte(100+round), tRequest, ciaddr(leased[round]))
-		if c := f.renewed(t, m, leased[round]); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[round] || c.to != [6]byte(m.chaddr[:6]) {
+		m := f.clients.message(byte(100+round), tRequest, ciaddr(leased[round]))
+		if c := f.clients.renewed(t, m, leased[round]); c.bootp.kind() != tAck || c.bootp.yiaddr != leased[round] || c.to != [6]byte(m.chaddr[:6]) {
 			t.Fatalf("round %d: %+v", round, c)
 		}
 		if round%30 == 0 {
@@ -117,8 +117,8 @@ func TestRenewalsAreServedBesideAFlood(t *testing.T) {
 			t.Errorf("dropped: %s", why)
 		}
 	}
-	if f.repeated > rounds/50 {
-		t.Errorf("%d of %d renewals were repeated", f.repeated, rounds)
+	if f.clients.repeated > rounds/50 {
+		t.Errorf("%d of %d renewals were repeated", f.clients.repeated, rounds)
 	}
 }
 
@@ -127,26 +127,6 @@ const (
 	repeatAfter = 3 * time.Second
 	repeats     = 5
 )
-
-// renewed sends a renewal from addr until it is answered, and returns the answer.
-func (f *wireFixture) renewed(t *testing.T, m *bootp, addr [4]byte) received {
-	t.Helper()
-	for n := range repeats {
-		f.repeated += min(n, 1)
-		f.sendUnicast(m, addr)
-		for {
-			c, ok := f.w.nextWithin(repeatAfter)
-			if !ok {
-				break
-			}
-			if c.bootp.xid == m.xid {
-				return c
-			}
-		}
-	}
-	t.Fatalf("no answer to %d messages", repeats)
-	return received{}
-}
 
 // renewed has a running udhcpc renew its lease.
 func (c *client) renewed(t *testing.T) string {
