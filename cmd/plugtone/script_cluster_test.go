@@ -14,14 +14,12 @@ import (
 // as testscript does; the command etcd stops and continues etcd.
 func TestClusterScripts(t *testing.T) {
 	t.Parallel()
-	cmds := commands()
-	own := map[string]func(*testscript.TestScript, bool, []string){"envsubst": cmds["envsubst"], "eventually": cmds["eventually"], "etcd": scriptEtcd}
+	own := map[string]func(*testscript.TestScript, bool, []string){"envsubst": reported("envsubst", envsubst), "eventually": reported("eventually", eventually), "etcd": scriptEtcd}
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/cluster",
 		Cmds: own,
 		Setup: func(e *testscript.Env) error {
 			cluster := etcdtest.Start(e.T().(testing.TB), 1)
-			e.Values[scriptEnvKey{}] = &scriptEnv{work: e.WorkDir}
 			e.Values[scriptEtcdKey{}] = cluster
 			e.Setenv("ETCD", cluster.Endpoints()[0])
 			return nil

@@ -19,12 +19,6 @@ import (
 	"plugtone/daemon"
 )
 
-// diagnoses are the commands of scripts about what trace concludes.
-var diagnoses = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string) error{
-	"diagnosis":   (*scriptEnv).diagnosis,
-	"serve-later": (*scriptEnv).serveLater,
-}
-
 // later is by how much the clock of plugtone-later is ahead.
 const later = 10 * time.Minute
 
@@ -41,22 +35,22 @@ func mainLater() {
 }
 
 // serve-later [ARGS] is serve with a daemon whose clock is ten minutes ahead.
-func (s *scriptEnv) serveLater(ts *testscript.TestScript, neg bool, args []string) error {
-	return s.run(ts, neg, "plugtone-later", args)
+func (d *daemonProcess) serveLater(ts *testscript.TestScript, neg bool, args []string) error {
+	return d.run(ts, neg, "plugtone-later", args)
 }
 
 var timeOfDay = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
 
-// diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME replaces each time. It waits until they are
+// compareDiagnosis: diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME replaces each time. It waits until they are
 // equal.
-func (s *scriptEnv) diagnosis(ts *testscript.TestScript, neg bool, args []string) error {
+func compareDiagnosis(ts *testscript.TestScript, neg bool, args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: diagnosis MAC FILE")
 	}
 	want := diagnosisLines(ts.ReadFile(args[1]))
-	return s.poll(neg, func() error {
-		cmd := exec.Command(s.self(ts, "plugtone"), "trace", args[0])
-		cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)
+	return poll(neg, func() error {
+		cmd := exec.Command(programPath(ts, "plugtone"), "trace", args[0])
+		cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)

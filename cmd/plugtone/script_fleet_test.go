@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -63,29 +64,37 @@ func (s *scriptEnv) leaseFleet(_ *testscript.TestScript, _ bool, args []string) 
 	return nil
 }
 
+// notifiedPhones are the phones of a fleet that fetch their files when they get a NOTIFY.
+type notifiedPhones struct {
+	host     *host
+	server   string
+	notified string // the file with the addresses of those that got one
+	not      string // the file with the addresses of those that do not fetch
+	fetched  string // the file with the addresses of those that fetched
+}
+
 // fetchNotified: fetch-notified HOST LOG SERVER NOT has the phones of a fleet fetch their files until the script ends: each line of LOG is the address of a phone that got a NOTIFY. Those
 // whose address is a line of the file NOT do not. Who fetched is appended to $WORK/fetched.log.
 func (s *scriptEnv) fetchNotified(ts *testscript.TestScript, _ bool, args []string) error {
 	if len(args) != 4 {
 		return errors.New("usage: fetch-notified HOST LOG SERVER NOT")
 	}
-	h := s.hosts[args[0]]
+	p := &notifiedPhones{host: s.hosts[args[0]], server: args[2], notified: ts.MkAbs(args[1]), not: ts.MkAbs(args[3]), fetched: filepath.Join(s.work, "fetched.log")}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	ts.Defer(func() { cancel(); <-ended })
-	name, not := ts.MkAbs(args[1]), ts.MkAbs(args[3])
 	go func() {
 		defer close(ended)
-		_ = s.followNotified(ctx, h, name, not, args[2])
+		_ = p.follow(ctx)
 	}()
 	return nil
 }
 
-func (s *scriptEnv) followNotified(ctx context.Context, h *host, name, not, server string) error {
-	for ctx.Err() == nil && !fileExists(name) {
+func (p *notifiedPhones) follow(ctx context.Context) error {
+	for ctx.Err() == nil && !fileExists(p.notified) {
 		time.Sleep(50 * time.Millisecond) // another program writes it
 	}
-	f, err := os.Open(name)
+	f, err := os.Open(p.notified)
 	if err != nil {
 		return err
 	}
@@ -100,14 +109,14 @@ func (s *scriptEnv) followNotified(ctx context.Context, h *host, name, not, serv
 		}
 		addr, err := netip.ParseAddr(strings.TrimSpace(line))
 		line = ""
-		if skip, _ := os.ReadFile(not); err != nil || strings.Contains(string(skip), addr.String()+"\n") {
+		if skip, _ := os.ReadFile(p.not); err != nil || strings.Contains(string(skip), addr.String()+"\n") {
 			continue
 		}
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots }()
 			for range 60 { // as phones do while the server is down
-				if s.fetchOnce(h, addr, server) {
+				if p.fetch(addr) {
 					return
 				}
 				time.Sleep(500 * time.Millisecond) // as phones do
@@ -117,12 +126,12 @@ func (s *scriptEnv) followNotified(ctx context.Context, h *host, name, not, serv
 	return nil
 }
 
-// fetchOnce has a phone of a fleet fetch its file, and reports whether it got it.
-func (s *scriptEnv) fetchOnce(h *host, addr netip.Addr, server string) bool {
-	status, _, err := h.fetch(addr, server, fleetMAC(addr).Hex()+".cfg")
+// fetch has a phone fetch its file, and reports whether it got it.
+func (p *notifiedPhones) fetch(addr netip.Addr) bool {
+	status, _, err := p.host.fetch(addr, p.server, fleetMAC(addr).Hex()+".cfg")
 	if err != nil || status != http.StatusOK {
 		return false
 	}
-	s.appendTo("fetched.log", addr.String()+"\n")
+	appendTo(p.fetched, addr.String()+"\n")
 	return true
 }

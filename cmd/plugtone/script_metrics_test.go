@@ -129,18 +129,18 @@ func (m *movedMetrics) compare(before, now map[string]string) {
 }
 
 // watch compares the metrics of the daemon with those of the last call. A daemon that can't be read just now is left alone.
-func (s *scriptEnv) watch() {
-	if s.daemon == nil || s.metrics == nil {
+func (d *daemonProcess) watch() {
+	if d.cmd == nil {
 		return
 	}
-	now := scrape(filepath.Join(s.work, "admin.sock"))
+	now := scrape(filepath.Join(d.work, "admin.sock"))
 	if now == nil {
 		return
 	}
-	if s.scraped != nil {
-		s.metrics.compare(s.scraped, now)
+	if d.scraped != nil {
+		d.metrics.compare(d.scraped, now)
 	}
-	s.scraped = now
+	d.scraped = now
 }
 
 // scrape reads the metrics of the daemon that listens on a socket: values by series. nil: it does not answer.

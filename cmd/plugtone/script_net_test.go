@@ -7,10 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -18,25 +16,6 @@ import (
 
 	"plugtone/dhcp/netlab"
 )
-
-// network is what scripts build beyond the one switch: other switches, programs that go on running, a small disk.
-var network = map[string]func(*scriptEnv, *testscript.TestScript, bool, []string) error{
-	"plug":           (*scriptEnv).plug,
-	"spawn":          (*scriptEnv).spawn,
-	"small":          (*scriptEnv).small,
-	"ondisk":         (*scriptEnv).ondisk,
-	"inform":         (*scriptEnv).inform,
-	"relay-many":     (*scriptEnv).relayMany,
-	"take-leases":    (*scriptEnv).takeLeases,
-	"soak":           (*scriptEnv).soak,
-	"registrar":      (*scriptEnv).registrar,
-	"eventsocket":    (*scriptEnv).eventsocket,
-	"pnp-responder":  (*scriptEnv).pnpResponder,
-	"lease-fleet":    (*scriptEnv).leaseFleet,
-	"fetch-notified": (*scriptEnv).fetchNotified,
-	"postgresql":     (*scriptEnv).postgresql,
-	"sql":            (*scriptEnv).sql,
-}
 
 // plug HOST SWITCH IFACE [ADDR/BITS] gives a host, made if there is none, an interface on another switch, made likewise.
 func (s *scriptEnv) plug(_ *testscript.TestScript, _ bool, args []string) error {
@@ -85,34 +64,13 @@ func (s *scriptEnv) spawn(ts *testscript.TestScript, _ bool, args []string) erro
 		return err
 	}
 	defer log.Close()
-	program := args[1]
-	if program == "plugtone" {
-		program = s.self(ts, "plugtone")
-	}
-	cmd := h.ns.Command(context.Background(), program, args[2:]...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), s.environ(ts), log, log
+	cmd := h.ns.Command(context.Background(), programPath(ts, args[1]), args[2:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), environ(ts), log, log
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	go func() { _ = cmd.Wait() }() // it is killed with the lab
 	return nil
-}
-
-// small SIZE makes the daemon's next start see $WORK/data on a disk of that size, which only it sees.
-func (s *scriptEnv) small(ts *testscript.TestScript, _ bool, args []string) error {
-	s.wrap = []string{"unshare", "--mount", "--", "sh", "-ec",
-		fmt.Sprintf(`mount -t tmpfs -o size=%s tmpfs "$0"; exec "$@"`, args[0]), filepath.Join(s.work, "data")}
-	return os.MkdirAll(filepath.Join(s.work, "data"), 0o755)
-}
-
-// ondisk PROGRAM [ARGS] runs a program where the daemon's disk is to be seen.
-func (s *scriptEnv) ondisk(ts *testscript.TestScript, _ bool, args []string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "nsenter", append([]string{fmt.Sprintf("--mount=/proc/%d/ns/mnt", s.daemon.Process.Pid), "--"}, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Env, cmd.Stdout, cmd.Stderr = s.environ(ts), ts.Stdout(), ts.Stderr()
-	return cmd.Run()
 }
 
 // inform HOST ADDR SERVER has a host with a fixed address send an INFORM to a server, as a Yealink phone would, and

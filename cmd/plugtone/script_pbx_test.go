@@ -14,6 +14,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// eventSocket stands in for FreeSWITCH's event socket.
+type eventSocket struct {
+	work string // the script's folder, with the files registrations and refusals
+}
+
 // eventsocket HOST ADDR is FreeSWITCH's event socket on a host, as its manual describes it: the password is ClueCon, the registrations of the profile internal are the file
 // $WORK/registrations, and what clients send is written to $WORK/eventsocket.log. Lines of $WORK/refusals are sent as events sofia::register_failure to those that
 // subscribe: USER DOMAIN ADDR.
@@ -30,19 +35,20 @@ func (s *scriptEnv) eventsocket(ts *testscript.TestScript, _ bool, args []string
 		return err
 	}
 	ts.Defer(func() { l.Close() })
+	e := &eventSocket{work: s.work}
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return // closed at the end of the script
 			}
-			go s.serveEventSocket(conn)
+			go e.serve(conn)
 		}
 	}()
 	return nil
 }
 
-func (s *scriptEnv) serveEventSocket(conn net.Conn) {
+func (e *eventSocket) serve(conn net.Conn) {
 	defer conn.Close()
 	fmt.Fprint(conn, "Content-Type: auth/request\n\n")
 	var block []string
@@ -54,19 +60,19 @@ func (s *scriptEnv) serveEventSocket(conn net.Conn) {
 		if len(block) == 0 {
 			continue
 		}
-		s.appendTo("eventsocket.log", strings.Join(block, "\n")+"\n")
+		appendTo(filepath.Join(e.work, "eventsocket.log"), strings.Join(block, "\n")+"\n")
 		switch command := block[0]; {
 		case command == "auth ClueCon", command == "sendevent NOTIFY":
 			fmt.Fprint(conn, "Content-Type: command/reply\nReply-Text: +OK\n\n")
 		case strings.HasPrefix(command, "api sofia xmlstatus profile internal"):
-			rows, _ := os.ReadFile(filepath.Join(s.work, "registrations"))
+			rows, _ := os.ReadFile(filepath.Join(e.work, "registrations"))
 			body := "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<profile>\n<registrations>\n" + string(rows) + "</registrations>\n</profile>\n"
 			fmt.Fprintf(conn, "Content-Type: api/response\nContent-Length: %d\n\n%s", len(body), body)
 		case command == "api version":
 			fmt.Fprint(conn, "Content-Type: api/response\nContent-Length: 27\n\nFreeSWITCH Version 1.10.11\n")
 		case command == "event plain CUSTOM sofia::register_failure":
 			fmt.Fprint(conn, "Content-Type: command/reply\nReply-Text: +OK event listener enabled plain\n\n")
-			s.sendRefusals(conn)
+			e.sendRefusals(conn)
 			return
 		default:
 			fmt.Fprint(conn, "Content-Type: command/reply\nReply-Text: -ERR invalid\n\n")
@@ -76,10 +82,10 @@ func (s *scriptEnv) serveEventSocket(conn net.Conn) {
 }
 
 // sendRefusals sends each line of the file once, until the connection ends.
-func (s *scriptEnv) sendRefusals(conn net.Conn) {
+func (e *eventSocket) sendRefusals(conn net.Conn) {
 	sent := 0
 	for range 3000 {
-		text, _ := os.ReadFile(filepath.Join(s.work, "refusals"))
+		text, _ := os.ReadFile(filepath.Join(e.work, "refusals"))
 		rows := strings.Split(strings.TrimSpace(string(text)), "\n")
 		for _, row := range rows[min(sent, len(rows)):] {
 			var user, domain, addr string
@@ -96,8 +102,8 @@ func (s *scriptEnv) sendRefusals(conn net.Conn) {
 	}
 }
 
-func (s *scriptEnv) appendTo(name, text string) {
-	f, err := os.OpenFile(filepath.Join(s.work, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+func appendTo(path, text string) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return
 	}

@@ -63,7 +63,7 @@ func (s *scriptEnv) postgresql(ts *testscript.TestScript, _ bool, args []string)
 		<-ended
 	})
 	s.db = db
-	return s.poll(false, func() error {
+	return poll(false, func() error {
 		_, err := db.run("", "pg_isready", "-q", "-h", db.dir)
 		return err
 	})
@@ -81,15 +81,15 @@ func (d *database) run(stdin, program string, args ...string) (string, error) {
 }
 
 // sql DATABASE FILE|STATEMENT runs SQL, and prints the rows without a header.
-func (s *scriptEnv) sql(ts *testscript.TestScript, _ bool, args []string) error {
-	if s.db == nil || len(args) != 2 {
+func (d *database) sql(ts *testscript.TestScript, _ bool, args []string) error {
+	if d == nil || len(args) != 2 {
 		return errors.New("usage: sql DATABASE FILE|STATEMENT, after postgresql")
 	}
 	text := args[1]
 	if fileExists(ts.MkAbs(text)) {
 		text = ts.ReadFile(text)
 	}
-	out, err := s.db.run(text, "psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", s.db.dir, "-U", "root", "-d", args[0])
+	out, err := d.run(text, "psql", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", d.dir, "-U", "root", "-d", args[0])
 	fmt.Fprint(ts.Stdout(), out)
 	return err
 }

@@ -15,6 +15,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// sipRegistrar stands in for the SIP registrar of a PBX.
+type sipRegistrar struct {
+	conn *net.UDPConn
+	work string // the script's folder, with the file accounts
+}
+
 // registrar HOST ADDR is a SIP registrar on a host, which the script's phones register with: it reads its accounts, a line
 // "NUMBER PASSWORD" each, from $WORK/accounts at each request, and writes who registered into $WORK/registrar.log. It implements what
 // RFC 3261, 10.3 and 22.4, require of a registrar over UDP, and no more.
@@ -31,29 +37,25 @@ func (s *scriptEnv) registrar(ts *testscript.TestScript, _ bool, args []string) 
 		return err
 	}
 	ts.Defer(func() { conn.Close() })
-	go s.register(conn)
+	r := &sipRegistrar{conn: conn, work: s.work}
+	go r.serve()
 	return nil
 }
 
-func (s *scriptEnv) register(conn *net.UDPConn) {
+func (r *sipRegistrar) serve() {
 	buf := make([]byte, 8192)
 	for {
-		n, from, err := conn.ReadFromUDPAddrPort(buf)
+		n, from, err := r.conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			return // closed at the end of the script
 		}
-		reply, note := s.answerREGISTER(string(buf[:n]))
+		reply, note := r.answer(string(buf[:n]))
 		if note != "" {
-			f, err := os.OpenFile(filepath.Join(s.work, "registrar.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-			if err != nil {
-				return
-			}
-			fmt.Fprintln(f, note, "from", from.Addr())
-			f.Close()
+			appendTo(filepath.Join(r.work, "registrar.log"), fmt.Sprintln(note, "from", from.Addr()))
 		}
 		if reply != "" {
 			// The client repeats its request when the answer is lost.
-			_, _ = conn.WriteToUDPAddrPort([]byte(reply), from)
+			_, _ = r.conn.WriteToUDPAddrPort([]byte(reply), from)
 		}
 	}
 }
@@ -64,8 +66,8 @@ var (
 	sipUser   = regexp.MustCompile(`<sip:([^@>]+)@`)
 )
 
-// answerREGISTER challenges a request, or checks what it answers to the challenge; note is the line for the log.
-func (s *scriptEnv) answerREGISTER(request string) (reply, note string) {
+// answer challenges a REGISTER, or checks what it answers to the challenge; note is the line for the log.
+func (r *sipRegistrar) answer(request string) (reply, note string) {
 	if !strings.HasPrefix(request, "REGISTER ") {
 		return "", ""
 	}
@@ -85,7 +87,7 @@ func (s *scriptEnv) answerREGISTER(request string) (reply, note string) {
 			p[m[1]] = m[2]
 		}
 		sum := func(text string) string { h := md5.Sum([]byte(text)); return hex.EncodeToString(h[:]) }
-		want := sum(sum(p["username"]+":pbx:"+s.sipPassword(number)) + ":" + nonce + ":" + sum("REGISTER:"+p["uri"]))
+		want := sum(sum(p["username"]+":pbx:"+r.password(number)) + ":" + nonce + ":" + sum("REGISTER:"+p["uri"]))
 		if p["username"] == number && p["response"] == want {
 			status, more, note = "200 OK", "Contact: "+header["Contact"]+";expires=3600\r\n", "registered "+number
 		} else {
@@ -96,9 +98,9 @@ func (s *scriptEnv) answerREGISTER(request string) (reply, note string) {
 		"\r\nCSeq: " + header["CSeq"] + "\r\n" + more + "Content-Length: 0\r\n\r\n", note
 }
 
-// sipPassword is the account's; a wrong one for a number without an account.
-func (s *scriptEnv) sipPassword(number string) string {
-	b, err := os.ReadFile(filepath.Join(s.work, "accounts"))
+// password is the account's; a wrong one for a number without an account.
+func (r *sipRegistrar) password(number string) string {
+	b, err := os.ReadFile(filepath.Join(r.work, "accounts"))
 	if err != nil {
 		return "no accounts"
 	}

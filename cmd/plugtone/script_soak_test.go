@@ -29,7 +29,7 @@ const soakTime = 2 * time.Minute
 
 // soak is a daemon under a mix of everything that it has to do.
 type soak struct {
-	env     *scriptEnv
+	daemon  *daemonProcess
 	phones  *host // has the addresses of all phones
 	thief   *host
 	server  netip.Addr
@@ -59,7 +59,7 @@ func (s *scriptEnv) soak(ts *testscript.TestScript, _ bool, args []string) error
 		}
 	}
 	k := &soak{
-		env: s, phones: s.hosts[args[0]], thief: s.hosts[args[1]], server: netip.MustParseAddr("10.20.0.2"),
+		daemon: s.daemon, phones: s.hosts[args[0]], thief: s.hosts[args[1]], server: netip.MustParseAddr("10.20.0.2"),
 		addrs: make([]netip.Addr, soakPhones),
 		api: &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.work, "admin.sock"))

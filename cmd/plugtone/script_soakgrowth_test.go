@@ -46,7 +46,7 @@ func (k *soak) sample(ctx context.Context, length time.Duration) ([]soakSample, 
 		if err != nil {
 			return all, err
 		}
-		p, err := procfs.NewProc(k.env.daemon.Process.Pid)
+		p, err := procfs.NewProc(k.daemon.cmd.Process.Pid)
 		if err != nil {
 			return all, err
 		}

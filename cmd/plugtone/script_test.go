@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: a daemon in one network namespace, foreign clients as phones in others, all on one
-// switch. Besides those of testscript, scripts have the commands that commands() lists.
+// switch. Besides those of testscript, scripts have the commands that scriptEnv.commands lists.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	lab := netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "tftp=tftp-hpa", "atftp", "curl", "ip=iproute2", "dhcrelay=isc-dhcp-relay", "linphonec=linphone-cli", "baresip=baresip-core", "kamailio=kamailio-postgres-modules", "sipp=sip-tester", "dhcpd=isc-dhcp-server", "kea-dhcp4=kea-dhcp4-server", "dnsmasq=dnsmasq-base", "nginx=nginx-light", "nft=nftables", "strace")
@@ -49,7 +46,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			s := &scriptEnv{work: e.WorkDir, hosts: map[string]*host{}, metrics: metrics}
+			s := &scriptEnv{work: e.WorkDir, hosts: map[string]*host{}, daemon: &daemonProcess{work: e.WorkDir, metrics: metrics}}
 			metrics.started()
 			e.Values[scriptEnvKey{}] = s
 			e.Setenv("VENDORS", filepath.Join(wd, "../../provision/vendors"))
@@ -59,32 +56,22 @@ func TestScripts(t *testing.T) {
 			e.Defer(func() { s.end() })
 			return s.begin()
 		},
-		Cmds:                commands(),
+		Cmds:                scriptCommands(),
 		RequireExplicitExec: false,
 	})
 }
 
 type scriptEnvKey struct{}
 
-// scriptEnv is the network and the daemon of one script.
+// scriptEnv is the network of one script, and what runs in it.
 type scriptEnv struct {
-	work  string
-	lab   *netlab.Lab
-	bench *netlab.Bridge
-	hosts map[string]*host
-
+	work     string
+	lab      *netlab.Lab
+	bench    *netlab.Bridge
 	switches map[string]*netlab.Bridge // besides bench
-	wrap     []string                  // what the daemon is started by
-	db       *database
-
-	metrics *movedMetrics
-	scraped map[string]string // the daemon's metrics at the last look
-
-	daemon *exec.Cmd
-	ended  chan error // what Wait of the daemon returned
-	log    *os.File
-
-	hanging *exec.Cmd // while the daemon's disk does not answer
+	hosts    map[string]*host
+	daemon   *daemonProcess
+	db       *database // nil: there is none
 }
 
 // host is one namespace on the switch, with an interface eth0 and perhaps a DHCP client.
@@ -102,7 +89,11 @@ func (s *scriptEnv) begin() (err error) {
 	if s.bench, err = s.lab.Bridge("voice"); err != nil {
 		return err
 	}
-	return s.attach("pbx", "voice0", "02:00:00:00:00:02", netip.MustParsePrefix("10.20.0.2/22"))
+	if err := s.attach("pbx", "voice0", "02:00:00:00:00:02", netip.MustParsePrefix("10.20.0.2/22")); err != nil {
+		return err
+	}
+	s.daemon.ns = s.hosts["pbx"].ns
+	return nil
 }
 
 func (s *scriptEnv) attach(name, iface, mac string, addrs ...netip.Prefix) error {
@@ -115,52 +106,80 @@ func (s *scriptEnv) attach(name, iface, mac string, addrs ...netip.Prefix) error
 }
 
 func (s *scriptEnv) end() {
-	if s.hanging != nil {
-		_ = s.hanging.Process.Kill()
-		_ = s.hanging.Wait()
-	}
-	if s.daemon != nil {
-		_ = s.daemon.Process.Kill()
-		<-s.ended
-	}
+	s.daemon.end()
 	_ = s.lab.Close()
 }
 
-func commands() map[string]func(*testscript.TestScript, bool, []string) {
-	cmds := map[string]func(*scriptEnv, *testscript.TestScript, bool, []string) error{
-		"phone":      (*scriptEnv).phone,
-		"boot":       (*scriptEnv).boot,
-		"renew":      (*scriptEnv).renew,
-		"in":         (*scriptEnv).in,
-		"serve":      (*scriptEnv).serve,
-		"terminate":  (*scriptEnv).terminate,
-		"kill9":      (*scriptEnv).kill9,
-		"hangup":     (*scriptEnv).hangup,
-		"envsubst":   (*scriptEnv).envsubst,
-		"logged":     (*scriptEnv).logged,
-		"eventually": (*scriptEnv).eventually,
-		"hang-disk":  (*scriptEnv).hangDisk,
-		"kill-with":  (*scriptEnv).killWith,
+// scriptCommand is what a command of scripts does. Negated, it is to fail.
+type scriptCommand func(ts *testscript.TestScript, neg bool, args []string) error
+
+func (s *scriptEnv) commands() map[string]scriptCommand {
+	return map[string]scriptCommand{
+		// The hosts on the switch, and what runs on them.
+		"phone":  s.phone,
+		"boot":   s.boot,
+		"renew":  s.renew,
+		"in":     s.in,
+		"plug":   s.plug,
+		"spawn":  s.spawn,
+		"inform": s.inform,
+
+		"serve":       s.daemon.serve,
+		"serve-later": s.daemon.serveLater,
+		"terminate":   s.daemon.terminate,
+		"kill9":       s.daemon.kill9,
+		"kill-with":   s.daemon.killWith,
+		"hangup":      s.daemon.hangup,
+		"hang-disk":   s.daemon.hangDisk,
+		"small":       s.daemon.small,
+		"ondisk":      s.daemon.ondisk,
+		"logged":      s.daemon.logged,
+
+		// Many clients at once.
+		"relay-many":     s.relayMany,
+		"take-leases":    s.takeLeases,
+		"lease-fleet":    s.leaseFleet,
+		"fetch-notified": s.fetchNotified,
+		"soak":           s.soak,
+
+		// What phones and daemon speak to besides each other.
+		"registrar":     s.registrar,
+		"eventsocket":   s.eventsocket,
+		"pnp-responder": s.pnpResponder,
+		"postgresql":    s.postgresql,
+		"sql":           s.db.sql,
+
+		"envsubst":   envsubst,
+		"eventually": eventually,
+		"diagnosis":  compareDiagnosis,
 	}
-	maps.Copy(cmds, network)
-	maps.Copy(cmds, diagnoses)
+}
+
+// scriptCommands are the commands of scripts, each with the scriptEnv of its script.
+func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
-	for name, f := range cmds {
-		out[name] = func(ts *testscript.TestScript, neg bool, args []string) {
-			env := ts.Value(scriptEnvKey{}).(*scriptEnv)
-			err := f(env, ts, neg, args)
-			env.watch()
-			switch {
-			case err != nil && !neg:
-				ts.Fatalf("%s: %v", name, err)
-			case err == nil && neg:
-				ts.Fatalf("%s succeeded, which it should not", name)
-			case err != nil:
-				ts.Logf("[%v]", err)
-			}
-		}
+	for name := range new(scriptEnv).commands() {
+		out[name] = reported(name, func(ts *testscript.TestScript, neg bool, args []string) error {
+			s := ts.Value(scriptEnvKey{}).(*scriptEnv)
+			defer s.daemon.watch()
+			return s.commands()[name](ts, neg, args)
+		})
 	}
 	return out
+}
+
+// reported has a script fail where a command fails, or does not although it is to.
+func reported(name string, f scriptCommand) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		switch err := f(ts, neg, args); {
+		case err != nil && !neg:
+			ts.Fatalf("%s: %v", name, err)
+		case err == nil && neg:
+			ts.Fatalf("%s succeeded, which it should not", name)
+		case err != nil:
+			ts.Logf("[%v]", err)
+		}
+	}
 }
 
 // phone NAME MAC [ADDR/BITS] plugs a host into the switch, without an address unless one is named.
@@ -250,18 +269,17 @@ func (s *scriptEnv) in(ts *testscript.TestScript, _ bool, args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	program := args[1]
-	if program == "plugtone" {
-		program = s.self(ts, "plugtone")
-	}
-	cmd := h.ns.Command(ctx, program, args[2:]...)
-	cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)
+	cmd := h.ns.Command(ctx, programPath(ts, args[1]), args[2:]...)
+	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
 	cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
 	return cmd.Run()
 }
 
-// self is a program that scripts run: this test binary under that name.
-func (s *scriptEnv) self(ts *testscript.TestScript, name string) string {
+// programPath is a program that scripts run; of plugtone it is this test binary under that name.
+func programPath(ts *testscript.TestScript, name string) string {
+	if !strings.HasPrefix(name, "plugtone") {
+		return name
+	}
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
 		if p := filepath.Join(dir, name); fileExists(p) {
 			return p
@@ -276,7 +294,7 @@ func fileExists(path string) bool {
 	return err == nil
 }
 
-func (s *scriptEnv) environ(ts *testscript.TestScript) []string {
+func environ(ts *testscript.TestScript) []string {
 	env := os.Environ()
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PLUGTONE_ADMIN", "WORK"} {
 		env = append(env, name+"="+ts.Getenv(name))
@@ -284,57 +302,8 @@ func (s *scriptEnv) environ(ts *testscript.TestScript) []string {
 	return env
 }
 
-// serve [ARGS] starts the daemon on host pbx and waits until it sends READY=1, as systemd would. With "!" it must end by
-// itself instead; its messages are then the command's output.
-func (s *scriptEnv) serve(ts *testscript.TestScript, neg bool, args []string) error {
-	return s.run(ts, neg, "plugtone", args)
-}
-
-func (s *scriptEnv) run(ts *testscript.TestScript, neg bool, program string, args []string) error {
-	if s.daemon != nil {
-		return errors.New("the daemon runs already")
-	}
-	notify := filepath.Join(s.work, "notify.sock")
-	_ = os.Remove(notify)
-	sock, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: notify, Net: "unixgram"})
-	if err != nil {
-		return err
-	}
-	defer sock.Close()
-	if s.log, err = os.OpenFile(filepath.Join(s.work, "daemon.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
-		return err
-	}
-	line := append(slices.Clone(s.wrap), append([]string{s.self(ts, program), "serve"}, args...)...)
-	cmd := s.hosts["pbx"].ns.Command(context.Background(), line[0], line[1:]...)
-	cmd.Dir, cmd.Env = ts.MkAbs("."), append(s.environ(ts), "NOTIFY_SOCKET="+notify)
-	cmd.Stdout, cmd.Stderr = s.log, s.log
-	if neg {
-		cmd.Stdout, cmd.Stderr = ts.Stdout(), ts.Stderr()
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	ready := make(chan error, 1)
-	go func() { ready <- awaitReady(sock) }()
-	select {
-	case err := <-ended:
-		if err == nil {
-			err = errors.New("exit status 0")
-		}
-		return fmt.Errorf("ended before it was ready: %w\n%s", err, ts.ReadFile("daemon.log"))
-	case err := <-ready:
-		if err != nil {
-			return err
-		}
-	}
-	s.daemon, s.ended = cmd, ended
-	return nil
-}
-
 // envsubst FILE... puts the values of $WORK and the like into files of the script.
-func (s *scriptEnv) envsubst(ts *testscript.TestScript, _ bool, args []string) error {
+func envsubst(ts *testscript.TestScript, _ bool, args []string) error {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		if err := os.WriteFile(ts.MkAbs(name), []byte(text), 0o600); err != nil {

@@ -11,8 +11,8 @@ import (
 )
 
 // logged TEXT waits until the daemon's log has TEXT.
-func (s *scriptEnv) logged(ts *testscript.TestScript, neg bool, args []string) error {
-	return s.poll(neg, func() error {
+func (d *daemonProcess) logged(ts *testscript.TestScript, neg bool, args []string) error {
+	return poll(neg, func() error {
 		if text := ts.ReadFile("daemon.log"); !strings.Contains(text, args[0]) {
 			return fmt.Errorf("not in the daemon's log: %q", args[0])
 		}
@@ -22,7 +22,7 @@ func (s *scriptEnv) logged(ts *testscript.TestScript, neg bool, args []string) e
 
 // eventually [-lacks|-match] TEXT PROGRAM [ARGS] runs a program until it succeeds and its output has TEXT, lacks it, or has a match for it as a
 // regular expression, and prints that output: for what the daemon does soon after.
-func (s *scriptEnv) eventually(ts *testscript.TestScript, neg bool, args []string) error {
+func eventually(ts *testscript.TestScript, neg bool, args []string) error {
 	holds, what := strings.Contains, "%q is not in the output:\n%s"
 	switch args[0] {
 	case "-lacks":
@@ -36,13 +36,9 @@ func (s *scriptEnv) eventually(ts *testscript.TestScript, neg bool, args []strin
 		holds, what = func(out, _ string) bool { return expr.MatchString(out) }, "no match for %q in the output:\n%s"
 		args = args[1:]
 	}
-	return s.poll(neg, func() error {
-		program := args[1]
-		if program == "plugtone" {
-			program = s.self(ts, "plugtone")
-		}
-		cmd := exec.Command(program, args[2:]...)
-		cmd.Dir, cmd.Env = ts.MkAbs("."), s.environ(ts)
+	return poll(neg, func() error {
+		cmd := exec.Command(programPath(ts, args[1]), args[2:]...)
+		cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
 		out, err := cmd.CombinedOutput()
 		switch {
 		case err != nil:
@@ -56,7 +52,7 @@ func (s *scriptEnv) eventually(ts *testscript.TestScript, neg bool, args []strin
 }
 
 // poll tries again until f has no error, at most five minutes: the machine may be loaded. A negated command looks once.
-func (s *scriptEnv) poll(neg bool, f func() error) error {
+func poll(neg bool, f func() error) error {
 	limit := time.After(5 * time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
