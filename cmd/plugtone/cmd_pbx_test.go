@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/pem"
-	"net"
-	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -19,9 +16,7 @@ func TestPushTrustsTheAuthorityOfCAFile(t *testing.T) {
 	s := newShell(t)
 	s.ok("registrar set main --host pbx.example.com")
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: "plugtone"})
-	proxy.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", s.sock)
-	}}
+	proxy.Transport = adminTransport(s.sock)
 	srv := httptest.NewUnstartedServer(proxy)
 	srv.Config.ErrorLog = nil
 	srv.StartTLS()

@@ -41,8 +41,8 @@ func (d *daemonProcess) serveLater(ts *testscript.TestScript, neg bool, args []s
 
 var timeOfDay = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
 
-// compareDiagnosis: diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME replaces each time. It waits until they are
-// equal.
+// compareDiagnosis: diagnosis MAC FILE compares the whole diagnosis that trace prints with FILE, in which TIME replaces each time. It waits
+// until they are equal.
 func compareDiagnosis(ts *testscript.TestScript, neg bool, args []string) error {
 	if len(args) != 2 {
 		return errors.New("usage: diagnosis MAC FILE")

@@ -143,12 +143,17 @@ func (d *daemonProcess) watch() {
 	d.scraped = now
 }
 
+// adminTransport sends all requests to the daemon that listens on a socket.
+func adminTransport(socket string) *http.Transport {
+	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+}
+
 // scrape reads the metrics of the daemon that listens on a socket: values by series. nil: it does not answer.
 func scrape(socket string) map[string]string {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		}}}
+	client := http.Client{Timeout: 5 * time.Second, Transport: adminTransport(socket)}
+	defer client.CloseIdleConnections()
 	r, err := client.Get("http://localhost/metrics")
 	if err != nil {
 		return nil

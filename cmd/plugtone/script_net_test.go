@@ -22,27 +22,7 @@ func (s *scriptEnv) plug(_ *testscript.TestScript, _ bool, args []string) error 
 	if len(args) < 3 {
 		return errors.New("usage: plug HOST SWITCH IFACE [MAC] [ADDR/BITS]")
 	}
-	var err error
-	sw := s.switches[args[1]]
-	if sw == nil {
-		if sw, err = s.lab.Bridge(args[1]); err != nil {
-			return err
-		}
-		if s.switches == nil {
-			s.switches = map[string]*netlab.Bridge{}
-		}
-		s.switches[args[1]] = sw
-	}
-	h := s.hosts[args[0]]
-	if h == nil {
-		ns, err := s.lab.Namespace(args[0])
-		if err != nil {
-			return err
-		}
-		h = &host{ns: ns}
-		s.hosts[args[0]] = h
-	}
-	port := netlab.Port{Namespace: h.ns, Name: args[2]}
+	port := netlab.Port{Name: args[2]}
 	for _, a := range args[3:] {
 		if strings.Contains(a, "/") {
 			port.Addrs = append(port.Addrs, netip.MustParsePrefix(a))
@@ -50,7 +30,7 @@ func (s *scriptEnv) plug(_ *testscript.TestScript, _ bool, args []string) error 
 			port.MAC = a
 		}
 	}
-	return sw.Attach(port)
+	return s.attach(args[0], args[1], port)
 }
 
 // spawn HOST PROGRAM [ARGS] starts a program that runs until the script ends. Its output is in HOST.log.

@@ -37,8 +37,7 @@ func (s *scriptEnv) registrar(ts *testscript.TestScript, _ bool, args []string) 
 		return err
 	}
 	ts.Defer(func() { conn.Close() })
-	r := &sipRegistrar{conn: conn, work: s.work}
-	go r.serve()
+	go (&sipRegistrar{conn: conn, work: s.work}).serve()
 	return nil
 }
 

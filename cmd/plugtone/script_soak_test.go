@@ -61,9 +61,7 @@ func (s *scriptEnv) soak(ts *testscript.TestScript, _ bool, args []string) error
 	k := &soak{
 		daemon: s.daemon, phones: s.hosts[args[0]], thief: s.hosts[args[1]], server: netip.MustParseAddr("10.20.0.2"),
 		addrs: make([]netip.Addr, soakPhones),
-		api: &http.Client{Timeout: 3 * time.Minute, Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(s.work, "admin.sock"))
-		}}},
+		api:   &http.Client{Timeout: 3 * time.Minute, Transport: adminTransport(filepath.Join(s.work, "admin.sock"))},
 	}
 	defer k.api.CloseIdleConnections()
 	relay, err := k.phones.leaseRelay("10.20.0.9", k.server.String())

@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			s := &scriptEnv{work: e.WorkDir, hosts: map[string]*host{}, daemon: &daemonProcess{work: e.WorkDir, metrics: metrics}}
+			s := &scriptEnv{work: e.WorkDir, switches: map[string]*netlab.Bridge{}, hosts: map[string]*host{}, daemon: &daemonProcess{work: e.WorkDir, metrics: metrics}}
 			metrics.started()
 			e.Values[scriptEnvKey{}] = s
 			e.Setenv("VENDORS", filepath.Join(wd, "../../provision/vendors"))
@@ -67,8 +67,7 @@ type scriptEnvKey struct{}
 type scriptEnv struct {
 	work     string
 	lab      *netlab.Lab
-	bench    *netlab.Bridge
-	switches map[string]*netlab.Bridge // besides bench
+	switches map[string]*netlab.Bridge
 	hosts    map[string]*host
 	daemon   *daemonProcess
 	db       *database // nil: there is none
@@ -86,23 +85,29 @@ func (s *scriptEnv) begin() (err error) {
 	if s.lab, err = netlab.New(); err != nil {
 		return err
 	}
-	if s.bench, err = s.lab.Bridge("voice"); err != nil {
-		return err
+	err = s.attach("pbx", "voice", netlab.Port{Name: "voice0", MAC: "02:00:00:00:00:02", Addrs: []netip.Prefix{netip.MustParsePrefix("10.20.0.2/22")}})
+	if err == nil {
+		s.daemon.ns = s.hosts["pbx"].ns
 	}
-	if err := s.attach("pbx", "voice0", "02:00:00:00:00:02", netip.MustParsePrefix("10.20.0.2/22")); err != nil {
-		return err
-	}
-	s.daemon.ns = s.hosts["pbx"].ns
-	return nil
+	return err
 }
 
-func (s *scriptEnv) attach(name, iface, mac string, addrs ...netip.Prefix) error {
-	ns, err := s.lab.Namespace(name)
-	if err != nil {
-		return err
+// attach gives a host an interface on a switch; either is made if there is none.
+func (s *scriptEnv) attach(name, sw string, port netlab.Port) (err error) {
+	if s.switches[sw] == nil {
+		if s.switches[sw], err = s.lab.Bridge(sw); err != nil {
+			return err
+		}
 	}
-	s.hosts[name] = &host{ns: ns}
-	return s.bench.Attach(netlab.Port{Namespace: ns, Name: iface, MAC: mac, Addrs: addrs})
+	if s.hosts[name] == nil {
+		ns, err := s.lab.Namespace(name)
+		if err != nil {
+			return err
+		}
+		s.hosts[name] = &host{ns: ns}
+	}
+	port.Namespace = s.hosts[name].ns
+	return s.switches[sw].Attach(port)
 }
 
 func (s *scriptEnv) end() {
@@ -115,7 +120,7 @@ type scriptCommand func(ts *testscript.TestScript, neg bool, args []string) erro
 
 func (s *scriptEnv) commands() map[string]scriptCommand {
 	return map[string]scriptCommand{
-		// The hosts on the switch, and what runs on them.
+		// hosts and what runs on them
 		"phone":  s.phone,
 		"boot":   s.boot,
 		"renew":  s.renew,
@@ -123,7 +128,7 @@ func (s *scriptEnv) commands() map[string]scriptCommand {
 		"plug":   s.plug,
 		"spawn":  s.spawn,
 		"inform": s.inform,
-
+		// the daemon
 		"serve":       s.daemon.serve,
 		"serve-later": s.daemon.serveLater,
 		"terminate":   s.daemon.terminate,
@@ -134,21 +139,19 @@ func (s *scriptEnv) commands() map[string]scriptCommand {
 		"small":       s.daemon.small,
 		"ondisk":      s.daemon.ondisk,
 		"logged":      s.daemon.logged,
-
-		// Many clients at once.
+		// many clients at once
 		"relay-many":     s.relayMany,
 		"take-leases":    s.takeLeases,
 		"lease-fleet":    s.leaseFleet,
 		"fetch-notified": s.fetchNotified,
 		"soak":           s.soak,
-
-		// What phones and daemon speak to besides each other.
+		// other servers
 		"registrar":     s.registrar,
 		"eventsocket":   s.eventsocket,
 		"pnp-responder": s.pnpResponder,
 		"postgresql":    s.postgresql,
 		"sql":           s.db.sql,
-
+		// files, and waiting for what programs print
 		"envsubst":   envsubst,
 		"eventually": eventually,
 		"diagnosis":  compareDiagnosis,
@@ -191,7 +194,7 @@ func (s *scriptEnv) phone(_ *testscript.TestScript, _ bool, args []string) error
 	for _, a := range args[2:] {
 		addrs = append(addrs, netip.MustParsePrefix(a))
 	}
-	return s.attach(args[0], "eth0", args[1], addrs...)
+	return s.attach(args[0], "voice", netlab.Port{Name: "eth0", MAC: args[1], Addrs: addrs})
 }
 
 // dhcpScript is what udhcpc runs at each event. It sets the address and writes the event as one line.
