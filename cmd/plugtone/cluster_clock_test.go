@@ -71,37 +71,37 @@ func TestSteppedClockHasItsMonotonicTime(t *testing.T) {
 	}
 }
 
-// clockOf is the file by which the clock of a member is set.
-func (c *clusterLab) clockOf(member string) string { return filepath.Join(c.dir, member+".clock") }
+// clock is the file by which the clock of a member is set.
+func (h *labHost) clock() string { return filepath.Join(h.lab.dir, h.name+".clock") }
 
 // setClock sets the wall clock of a member, at once and for its next starts.
-func (c *clusterLab) setClock(member string, ahead time.Duration) {
-	path := c.clockOf(member)
-	c.check(os.WriteFile(path+".new", strconv.AppendInt(nil, int64(ahead/time.Second), 10), 0o600))
-	c.check(os.Rename(path+".new", path))
+func (h *labHost) setClock(ahead time.Duration) {
+	path := h.clock()
+	h.lab.check(os.WriteFile(path+".new", strconv.AppendInt(nil, int64(ahead/time.Second), 10), 0o600))
+	h.lab.check(os.Rename(path+".new", path))
 }
 
 // mount puts the data of a member on a small disk.
-func (c *clusterLab) mount(dir string) {
-	c.check(os.MkdirAll(dir, 0o700))
-	err := unix.Mount("plugtone", dir, "tmpfs", 0, "size=64m")
+func (h *labHost) mount() {
+	h.lab.check(os.MkdirAll(h.disk, 0o700))
+	err := unix.Mount("plugtone", h.disk, "tmpfs", 0, "size=64m")
 	if errors.Is(err, unix.EPERM) {
-		netlab.Missing(c.t, errors.New("a tmpfs can only be mounted by root"))
+		netlab.Missing(h.lab.t, errors.New("a tmpfs can only be mounted by root"))
 	}
-	c.check(err)
-	c.t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	h.lab.check(err)
+	h.lab.t.Cleanup(func() { _ = unix.Unmount(h.disk, unix.MNT_DETACH) })
 }
 
 // fill writes to the disk of a member until it takes no more.
-func (c *clusterLab) fill(h *labHost) {
+func (h *labHost) fill() {
 	f, err := os.OpenFile(filepath.Join(h.disk, "ballast"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	c.check(err)
+	h.lab.check(err)
 	defer f.Close()
 	for block := make([]byte, 4096); err == nil; {
 		_, err = f.Write(block)
 	}
 	if !errors.Is(err, unix.ENOSPC) {
-		c.t.Fatal(err)
+		h.lab.t.Fatal(err)
 	}
 }
 

@@ -57,12 +57,12 @@ func BenchmarkClusterLoad(b *testing.B) {
 			}
 			const seconds, phones, changes = 30, 300, 300
 			time.Sleep(5 * time.Second) // the members have started
-			at := c.etcdTraffic()
+			at := c.etcd.traffic()
 			measure := func(what string, times float64, do func()) {
 				began := time.Now()
 				do()
 				took := time.Since(began).Seconds()
-				now := c.etcdTraffic()
+				now := c.etcd.traffic()
 				c.t.Logf("%s, %.1f s: %s", what, took, perUnit(now, at, times))
 				at = now
 			}
@@ -71,12 +71,12 @@ func BenchmarkClusterLoad(b *testing.B) {
 			api := c.api("a")
 			measure("a new device, the same", changes, func() {
 				for n := range changes {
-					c.put(api, n, "new")
+					api.put(n, "new")
 				}
 			})
 			measure("a changed device, the same", changes, func() {
 				for n := range changes {
-					c.put(api, n, "changed")
+					api.put(n, "changed")
 				}
 			})
 			c.giveRecords(10_000)
@@ -138,15 +138,15 @@ func (c *clusterLab) figures(relay *netlab.Namespace, members []string, phones, 
 	c.t.Logf("%v: %d boots in %s, REQUEST to ACK p50 %s p99 %s, processor %s a boot", members, phones, time.Since(began).Round(time.Millisecond), took[len(took)/2], took[len(took)*99/100], used/time.Duration(phones))
 }
 
-// etcdTraffic sums counters of all servers of etcd.
-func (c *clusterLab) etcdTraffic() map[string]float64 {
+// traffic sums counters of all servers of etcd.
+func (e *etcdServers) traffic() map[string]float64 {
 	sum := map[string]float64{}
-	for i, h := range c.etcd {
+	for i, h := range e.hosts {
 		client := http.Client{Transport: &http.Transport{DialContext: h.ns.DialContext, DisableKeepAlives: true}}
 		r, err := client.Get(fmt.Sprintf("http://192.0.2.1%d:2379/metrics", i))
-		c.check(err)
+		e.lab.check(err)
 		b, err := io.ReadAll(r.Body)
-		c.check(err)
+		e.lab.check(err)
 		_ = r.Body.Close()
 		for line := range strings.Lines(string(b)) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), " ")

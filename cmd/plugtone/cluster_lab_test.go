@@ -27,7 +27,7 @@ type clusterLab struct {
 	lab         *netlab.Lab
 	voice, mgmt *netlab.Bridge
 	hosts       map[string]*labHost // of members
-	etcd        []*labHost
+	etcd        *etcdServers
 	phones      map[string]*labPhone
 	happened    func(phoneEvent) // of all phones; nil: no one looks
 	labConfig
@@ -46,6 +46,8 @@ type labConfig struct {
 
 // labHost is a host with one program.
 type labHost struct {
+	lab   *clusterLab
+	name  string
 	ns    *netlab.Namespace
 	start func() *exec.Cmd
 	cmd   *exec.Cmd
@@ -66,16 +68,16 @@ func newLab(t testing.TB, cfg labConfig) *clusterLab {
 	c := bareLab(t, cfg)
 	c.check(seal.New().Write(filepath.Join(c.dir, "cluster.key")))
 	for i := range 3 {
-		c.addEtcd(i)
+		c.etcd.add(i)
 	}
-	for i := range 3 {
-		c.startEtcd(i)
+	for _, h := range c.etcd.hosts {
+		h.run()
 	}
 	for i, name := range c.members {
 		c.addMember(name, i)
 	}
 	c.eventually("etcd answers", func() bool {
-		out := c.offline(c.members[0], "cluster", "import")
+		out := c.hosts[c.members[0]].offline("cluster", "import")
 		return strings.Contains(out, "are the cluster's now") || strings.Contains(out, "has the records")
 	})
 	for _, name := range c.members {
@@ -92,6 +94,7 @@ func bareLab(t testing.TB, cfg labConfig) *clusterLab {
 	t.Helper()
 	c := &clusterLab{t: t, dir: t.TempDir(), lab: netlab.Require(t, "udhcpc", "dhclient=isc-dhcp-client", "etcd=etcd-server", "etcdctl=etcd-client"), hosts: map[string]*labHost{},
 		phones: map[string]*labPhone{}, labConfig: cfg}
+	c.etcd = &etcdServers{lab: c}
 	t.Cleanup(func() {
 		c.end()
 		_ = c.lab.Close()
@@ -131,20 +134,8 @@ func (c *clusterLab) host(name, mgmt string, phones *netlab.Bridge, voice string
 	if phones != nil {
 		c.check(phones.Attach(netlab.Port{Namespace: ns, Name: "voice0", Addrs: []netip.Prefix{netip.MustParsePrefix(voice)}}))
 	}
-	return &labHost{ns: ns, log: filepath.Join(c.dir, name+".log")}
+	return &labHost{lab: c, name: name, ns: ns, log: filepath.Join(c.dir, name+".log")}
 }
-
-func (c *clusterLab) addEtcd(i int) {
-	h := c.host(fmt.Sprintf("etcd%d", i), fmt.Sprintf("192.0.2.1%d/24", i), nil, "")
-	url := func(port int) string { return fmt.Sprintf("http://192.0.2.1%d:%d", i, port) }
-	args := []string{"--name", fmt.Sprintf("s%d", i), "--data-dir", filepath.Join(c.dir, fmt.Sprintf("etcd%d", i)), "--listen-client-urls", url(2379), "--advertise-client-urls", url(2379),
-		"--listen-peer-urls", url(2380), "--initial-advertise-peer-urls", url(2380), "--initial-cluster", "s0=http://192.0.2.10:2380,s1=http://192.0.2.11:2380,s2=http://192.0.2.12:2380",
-		"--log-level", "error", "--unsafe-no-fsync"}
-	h.start = func() *exec.Cmd { return h.ns.Command(context.Background(), "etcd", args...) }
-	c.etcd = append(c.etcd, h)
-}
-
-func (c *clusterLab) startEtcd(i int) { c.run(c.etcd[i]) }
 
 // addMember adds the member with this number, whose subnet is that of all members.
 func (c *clusterLab) addMember(name string, i int) {
@@ -169,24 +160,13 @@ admin: {listen: ["unix:%[1]s/%[2]s.sock"]}
 	if c.faults {
 		program += "-stepped"
 		h.disk = filepath.Join(c.dir, name)
-		c.mount(h.disk)
+		h.mount()
 	}
 	h.start = func() *exec.Cmd {
 		cmd := h.ns.Command(context.Background(), cmp.Or(h.program, program), "serve", "--config", config)
-		cmd.Env = []string{clockVariable + "=" + c.clockOf(name), versionVariable + "=" + h.version}
+		cmd.Env = []string{clockVariable + "=" + h.clock(), versionVariable + "=" + h.version}
 		return cmd
 	}
-}
-
-// run starts the program of a host; its log is appended to.
-func (c *clusterLab) run(h *labHost) {
-	log, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	c.check(err)
-	defer log.Close()
-	h.cmd = h.start()
-	h.cmd.Env = append(os.Environ(), h.cmd.Env...)
-	h.cmd.Stdout, h.cmd.Stderr = log, log
-	c.check(h.cmd.Start())
 }
 
 // startMember starts a member and waits until it serves.
@@ -200,12 +180,23 @@ func (c *clusterLab) startMember(name string) {
 	defer sock.Close()
 	start := h.start
 	h.start = func() *exec.Cmd { cmd := start(); cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path); return cmd }
-	c.run(h)
+	h.run()
 	h.start = start
 	if err := awaitReady(sock); err != nil {
 		text, _ := os.ReadFile(h.log)
 		c.t.Fatalf("%s: %v\n%s", name, err, text)
 	}
+}
+
+// run starts the program of a host; its log is appended to.
+func (h *labHost) run() {
+	log, err := os.OpenFile(h.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	h.lab.check(err)
+	defer log.Close()
+	h.cmd = h.start()
+	h.cmd.Env = append(os.Environ(), h.cmd.Env...)
+	h.cmd.Stdout, h.cmd.Stderr = log, log
+	h.lab.check(h.cmd.Start())
 }
 
 // kill ends the program of a host at once.
@@ -224,6 +215,14 @@ func (h *labHost) signal(s syscall.Signal) {
 	}
 }
 
+// offline runs a command with the configuration of a member that does not run, and returns its output.
+func (h *labHost) offline(args ...string) string {
+	cmd := h.ns.Command(context.Background(), cmp.Or(h.program, h.lab.program), append(args, "--config", filepath.Join(h.lab.dir, h.name+".yaml"))...)
+	cmd.Env = os.Environ()
+	out, _ := cmd.CombinedOutput()
+	return string(out)
+}
+
 func (c *clusterLab) end() {
 	for _, p := range c.phones {
 		p.stop()
@@ -231,7 +230,7 @@ func (c *clusterLab) end() {
 	for _, h := range c.hosts {
 		h.kill()
 	}
-	for _, h := range c.etcd {
+	for _, h := range c.etcd.hosts {
 		h.kill()
 	}
 }
@@ -261,19 +260,44 @@ func (c *clusterLab) eventually(what string, f func() bool) {
 	}
 }
 
-// offline runs a command with the configuration of a member that does not run, and returns its output.
-func (c *clusterLab) offline(member string, args ...string) string {
-	h := c.hosts[member]
-	cmd := h.ns.Command(context.Background(), cmp.Or(h.program, c.program), append(args, "--config", filepath.Join(c.dir, member+".yaml"))...)
-	cmd.Env = os.Environ()
-	out, _ := cmd.CombinedOutput()
-	return string(out)
-}
-
 // plugtone runs a command with a member's API and returns its output.
 func (c *clusterLab) plugtone(member string, args ...string) string {
 	cmd := exec.Command(c.program, args...)
 	cmd.Env = append(os.Environ(), "PLUGTONE_ADMIN=unix:"+filepath.Join(c.dir, member+".sock"))
 	out, _ := cmd.CombinedOutput()
 	return string(out)
+}
+
+// etcdServers are the servers of etcd.
+type etcdServers struct {
+	lab   *clusterLab
+	hosts []*labHost
+}
+
+func (e *etcdServers) add(i int) {
+	h := e.lab.host(fmt.Sprintf("etcd%d", i), fmt.Sprintf("192.0.2.1%d/24", i), nil, "")
+	url := func(port int) string { return fmt.Sprintf("http://192.0.2.1%d:%d", i, port) }
+	args := []string{"--name", fmt.Sprintf("s%d", i), "--data-dir", filepath.Join(e.lab.dir, fmt.Sprintf("etcd%d", i)), "--listen-client-urls", url(2379), "--advertise-client-urls", url(2379),
+		"--listen-peer-urls", url(2380), "--initial-advertise-peer-urls", url(2380), "--initial-cluster", "s0=http://192.0.2.10:2380,s1=http://192.0.2.11:2380,s2=http://192.0.2.12:2380",
+		"--log-level", "error", "--unsafe-no-fsync"}
+	h.start = func() *exec.Cmd { return h.ns.Command(context.Background(), "etcd", args...) }
+	e.hosts = append(e.hosts, h)
+}
+
+// ctl runs etcdctl on the first of them, and returns what it prints.
+func (e *etcdServers) ctl(args ...string) string {
+	e.lab.t.Helper()
+	cmd := e.hosts[0].ns.Command(e.lab.t.Context(), "etcdctl", append([]string{"--command-timeout", "1m", "--endpoints", "http://192.0.2.10:2379"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		e.lab.t.Fatalf("etcdctl %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// revision returns the revision of their data.
+func (e *etcdServers) revision() string {
+	_, rest, _ := strings.Cut(e.ctl("get", "-w", "json", "x"), `"revision":`)
+	rev, _, _ := strings.Cut(rest, ",")
+	return rev
 }

@@ -18,6 +18,7 @@ import (
 
 // labPhone is a host with a DHCP client.
 type labPhone struct {
+	lab  *clusterLab
 	name string
 	mac  string
 	ns   *netlab.Namespace
@@ -47,7 +48,7 @@ func (c *clusterLab) phoneOn(link *netlab.Bridge, n int) *labPhone {
 	name := fmt.Sprintf("phone%d", n)
 	ns, err := c.lab.Namespace(name)
 	c.check(err)
-	p := &labPhone{name: name, mac: fmt.Sprintf("00:15:65:00:%02x:%02x", n>>8, n&255), ns: ns, pipe: filepath.Join(c.dir, name+".events")}
+	p := &labPhone{lab: c, name: name, mac: fmt.Sprintf("00:15:65:00:%02x:%02x", n>>8, n&255), ns: ns, pipe: filepath.Join(c.dir, name+".events")}
 	c.check(link.Attach(netlab.Port{Namespace: ns, Name: "eth0", MAC: p.mac}))
 	c.check(syscall.Mkfifo(p.pipe, 0o600))
 	events, err := os.OpenFile(p.pipe, os.O_RDWR, 0)
@@ -89,23 +90,23 @@ func parsePhoneEvent(phone, line string) phoneEvent {
 
 // boot starts the client of a phone: udhcpc, which repeats a DISCOVER after three seconds, or dhclient. tries is how many udhcpc sends
 // before it gives up.
-func (c *clusterLab) boot(p *labPhone, tries int) {
+func (p *labPhone) boot(tries int) {
 	p.stop()
 	p.mu.Lock()
 	p.last = phoneEvent{}
 	p.mu.Unlock()
 	if p.dhclient {
-		state := func(name string) string { return filepath.Join(c.dir, p.name+name) }
+		state := func(name string) string { return filepath.Join(p.lab.dir, p.name+name) }
 		leases, err := os.OpenFile(state(".leases"), os.O_CREATE|os.O_RDWR, 0o600)
-		c.check(err)
-		c.check(leases.Close())
-		p.cmd = p.ns.Command(context.Background(), "dhclient", "-d", "-4", "-cf", filepath.Join(c.dir, "dhclient.conf"), "-lf", state(".leases"), "-pf", state(".pid"),
-			"-sf", filepath.Join(c.dir, "dhclient.sh"), "-e", "EVENTS="+p.pipe, "eth0")
+		p.lab.check(err)
+		p.lab.check(leases.Close())
+		p.cmd = p.ns.Command(context.Background(), "dhclient", "-d", "-4", "-cf", filepath.Join(p.lab.dir, "dhclient.conf"), "-lf", state(".leases"), "-pf", state(".pid"),
+			"-sf", filepath.Join(p.lab.dir, "dhclient.sh"), "-e", "EVENTS="+p.pipe, "eth0")
 	} else {
-		p.cmd = p.ns.Command(context.Background(), "udhcpc", "-i", "eth0", "-f", "-n", "-t", fmt.Sprint(tries), "-T", "3", "-s", filepath.Join(c.dir, "udhcpc.sh"), "-V", "yealink")
+		p.cmd = p.ns.Command(context.Background(), "udhcpc", "-i", "eth0", "-f", "-n", "-t", fmt.Sprint(tries), "-T", "3", "-s", filepath.Join(p.lab.dir, "udhcpc.sh"), "-V", "yealink")
 	}
 	p.cmd.Env = append(os.Environ(), "EVENTS="+p.pipe)
-	c.check(p.cmd.Start())
+	p.lab.check(p.cmd.Start())
 }
 
 // dhclientScript is what dhclient runs at each event, like dhcpScript. A lease of before is not used without an answer.
@@ -129,15 +130,15 @@ timeout 12; retry 2; reboot 4; select-timeout 0; initial-interval 1; backoff-cut
 `
 
 // bound waits until the phone has a lease and returns it.
-func (c *clusterLab) bound(p *labPhone) phoneEvent {
-	c.t.Helper()
-	return c.event(p, "bound", "renew")
+func (p *labPhone) bound() phoneEvent {
+	p.lab.t.Helper()
+	return p.event("bound", "renew")
 }
 
 // event waits until the last event of the phone is of one of these kinds, and returns it.
-func (c *clusterLab) event(p *labPhone, kinds ...string) (e phoneEvent) {
-	c.t.Helper()
-	c.eventually(fmt.Sprintf("%s: %v", p.name, kinds), func() bool {
+func (p *labPhone) event(kinds ...string) (e phoneEvent) {
+	p.lab.t.Helper()
+	p.lab.eventually(fmt.Sprintf("%s: %v", p.name, kinds), func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		e = p.last
@@ -147,12 +148,12 @@ func (c *clusterLab) event(p *labPhone, kinds ...string) (e phoneEvent) {
 }
 
 // refused waits until the phone has given up.
-func (c *clusterLab) refused(p *labPhone) {
-	c.t.Helper()
+func (p *labPhone) refused() {
+	p.lab.t.Helper()
 	err := p.cmd.Wait()
 	p.cmd = nil
 	if p.mu.Lock(); err == nil || p.last.kind == "bound" {
-		c.t.Errorf("%s got a lease: %+v", p.name, p.last)
+		p.lab.t.Errorf("%s got a lease: %+v", p.name, p.last)
 	}
 	p.mu.Unlock()
 }

@@ -67,7 +67,7 @@ func (r *randomRun) run(steps int) {
 	phones := r.newPhones(1, 6)
 	for i, p := range phones {
 		p.dhclient = i%2 == 1
-		r.boot(p, 3)
+		p.boot(3)
 	}
 	r.givesBack()
 	stop := make(chan struct{})
@@ -79,7 +79,7 @@ func (r *randomRun) run(steps int) {
 	}
 	for range steps {
 		if p := phones[r.random.IntN(len(phones))]; r.random.IntN(2) == 0 {
-			r.boot(p, 3)
+			p.boot(3)
 		}
 		r.disturb(r.members[r.random.IntN(len(r.members))])
 		time.Sleep(time.Second + time.Duration(r.random.IntN(3000))*time.Millisecond) // clients and members are other programs
@@ -160,7 +160,7 @@ func (r *randomRun) off(n int) bool {
 
 // disturb makes something fail, or everything work again.
 func (r *randomRun) disturb(name string) {
-	h, server := r.hosts[name], r.etcd[r.random.IntN(len(r.etcd))]
+	h, server := r.hosts[name], r.etcd.hosts[r.random.IntN(len(r.etcd.hosts))]
 	faults := []struct {
 		text string
 		make func()
@@ -169,8 +169,8 @@ func (r *randomRun) disturb(name string) {
 		{name + " is stopped", func() { h.signal(syscall.SIGSTOP) }},
 		{name + " is cut off from etcd", func() { r.check(h.ns.Down("mgmt0")) }},
 		{name + " is cut off from phones", func() { r.check(h.ns.Down("voice0")) }},
-		{"the disk of " + name + " is full", func() { r.fill(h) }},
-		{"the clock of " + name + " is set", func() { r.setClock(name, time.Duration(r.random.IntN(4*3600)-2*3600)*time.Second) }},
+		{"the disk of " + name + " is full", h.fill},
+		{"the clock of " + name + " is set", func() { h.setClock(time.Duration(r.random.IntN(4*3600)-2*3600) * time.Second) }},
 		{"a server of etcd is killed", server.kill},
 		{"a server of etcd is stopped", func() { server.signal(syscall.SIGSTOP) }},
 	}
@@ -187,9 +187,9 @@ func (r *randomRun) disturb(name string) {
 
 // mend makes everything work. Clocks stay as they are set.
 func (r *randomRun) mend() {
-	for _, h := range r.etcd {
+	for _, h := range r.etcd.hosts {
 		if h.cmd == nil {
-			r.clusterLab.run(h)
+			h.run()
 		}
 		h.signal(syscall.SIGCONT)
 	}
@@ -239,7 +239,7 @@ func (r *randomRun) verify(phones []*labPhone) {
 	for _, p := range phones {
 		p.stop()
 		extend(p.name, p.mac, func(ip string) bool {
-			reply := r.renew(p, ip, allServers)
+			reply := p.renew(ip, allServers)
 			if reply == nil {
 				return false
 			}

@@ -26,11 +26,11 @@ var phoneSocket = net.ListenConfig{Control: func(_, _ string, raw syscall.RawCon
 	return errors.Join(err, set)
 }}
 
-// renew sends a REQUEST of a phone that extends its lease, to one server or to all, and returns the reply; nil when there is none in time.
-func (c *clusterLab) renew(p *labPhone, ip, to string) (reply *dhcpv4.DHCPv4) {
-	c.t.Helper()
-	c.check(p.ns.Do(func() error {
-		conn, err := phoneSocket.ListenPacket(c.t.Context(), "udp4", fmt.Sprint(":", dhcpv4.ClientPort))
+// renew sends a REQUEST that extends the lease of the phone, to one server or to all, and returns the reply; nil when there is none in time.
+func (p *labPhone) renew(ip, to string) (reply *dhcpv4.DHCPv4) {
+	p.lab.t.Helper()
+	p.lab.check(p.ns.Do(func() error {
+		conn, err := phoneSocket.ListenPacket(p.lab.t.Context(), "udp4", fmt.Sprint(":", dhcpv4.ClientPort))
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (c *clusterLab) renew(p *labPhone, ip, to string) (reply *dhcpv4.DHCPv4) {
 			return err
 		}
 		buf := make([]byte, 2048)
-		for c.check(conn.SetReadDeadline(time.Now().Add(3 * time.Second))); ; {
+		for p.lab.check(conn.SetReadDeadline(time.Now().Add(3 * time.Second))); ; {
 			n, _, err := conn.ReadFrom(buf)
 			if err != nil {
 				return nil // no answer
@@ -62,21 +62,21 @@ func (c *clusterLab) renew(p *labPhone, ip, to string) (reply *dhcpv4.DHCPv4) {
 	return reply
 }
 
-func (c *clusterLab) extended(p *labPhone, ip, to string) {
-	c.t.Helper()
-	r := c.renew(p, ip, to)
+func (p *labPhone) extended(ip, to string) {
+	p.lab.t.Helper()
+	r := p.renew(ip, to)
 	for try := 1; r == nil && try < 10; try++ { // clients repeat it, too: the other member may count as alive for seconds, and etcd be slow
-		r = c.renew(p, ip, to)
+		r = p.renew(ip, to)
 	}
 	if r == nil || r.MessageType() != dhcpv4.MessageTypeAck || r.YourIPAddr.String() != ip {
-		c.t.Errorf("%s renews %s at %s: %v", p.name, ip, to, r)
-		for name := range c.hosts {
-			c.t.Log(c.plugtone(name, "trace", p.mac))
+		p.lab.t.Errorf("%s renews %s at %s: %v", p.name, ip, to, r)
+		for name := range p.lab.hosts {
+			p.lab.t.Log(p.lab.plugtone(name, "trace", p.mac))
 		}
 		return
 	}
-	if want := "http://" + cmp.Or(c.named, r.ServerIdentifier().String()) + "/"; r.TFTPServerName() != want {
-		c.t.Errorf("%s gets option 66 %q from %s, want %q", p.name, r.TFTPServerName(), r.ServerIdentifier(), want)
+	if want := "http://" + cmp.Or(p.lab.named, r.ServerIdentifier().String()) + "/"; r.TFTPServerName() != want {
+		p.lab.t.Errorf("%s gets option 66 %q from %s, want %q", p.name, r.TFTPServerName(), r.ServerIdentifier(), want)
 	}
 }
 
@@ -90,11 +90,11 @@ func (c *clusterLab) bootAll(discovers int, phones ...*labPhone) (out []phoneEve
 	c.t.Helper()
 	began := time.Now()
 	for _, p := range phones {
-		c.boot(p, discovers)
+		p.boot(discovers)
 	}
 	var slowest time.Duration
 	for _, p := range phones {
-		e := c.event(p, "bound", "renew", "leasefail")
+		e := p.event("bound", "renew", "leasefail")
 		slowest = max(slowest, e.at.Sub(began))
 		if e.kind == "leasefail" {
 			c.t.Fatalf("%s has no lease after %d DISCOVERs", p.name, discovers)
@@ -149,13 +149,13 @@ func TestTwoMembersServeOneSubnet(t *testing.T) {
 		return strings.Contains(out, "100 % of the clients, takes over for a since 20") && strings.Contains(out, "none: away since 20")
 	})
 	for _, p := range first {
-		c.extended(p, leases[p.name].ip, "10.20.0.3")
-		c.extended(p, leases[p.name].ip, allServers)
+		p.extended(leases[p.name].ip, "10.20.0.3")
+		p.extended(leases[p.name].ip, allServers)
 	}
 
 	// b is stopped, not dead: the same.
 	c.startMember("a")
-	c.eventually("a binds leases", func() bool { return c.renew(first[0], leases[first[0].name].ip, "10.20.0.2") != nil })
+	c.eventually("a binds leases", func() bool { return first[0].renew(leases[first[0].name].ip, "10.20.0.2") != nil })
 	c.hosts["b"].signal(syscall.SIGSTOP)
 	for _, e := range c.bootAll(failover, c.newPhones(21, 4)...) {
 		if e.server != "10.20.0.2" {
@@ -177,21 +177,21 @@ func (c *clusterLab) metrics(member string) map[string]string {
 // withoutEtcd takes etcd away and brings it back.
 func (c *clusterLab) withoutEtcd(known []*labPhone, leases map[string]phoneEvent) {
 	t := c.t
-	for _, h := range c.etcd {
+	for _, h := range c.etcd.hosts {
 		h.kill()
 	}
 	early := c.phone(30)
-	c.boot(early, 2) // before the members notice
+	early.boot(2) // before the members notice
 	c.eventually("a warns", func() bool { return strings.Contains(c.plugtone("a", "status"), "etcd has not been reachable since") })
 	c.eventually("b warns", func() bool { return strings.Contains(c.plugtone("b", "status"), "etcd has not been reachable since") })
 	stranger := c.phone(31)
-	c.boot(stranger, 2)
+	stranger.boot(2)
 	for _, p := range known {
-		c.extended(p, leases[p.name].ip, leases[p.name].server)
-		c.extended(p, leases[p.name].ip, allServers)
+		p.extended(leases[p.name].ip, leases[p.name].server)
+		p.extended(leases[p.name].ip, allServers)
 	}
-	c.refused(early)
-	c.refused(stranger)
+	early.refused()
+	stranger.refused()
 	const failed = `plugtone_cluster_leases_total{outcome="failed"}`
 	c.eventually("metrics without etcd", func() bool {
 		a, b := c.metrics("a"), c.metrics("b")
@@ -206,22 +206,22 @@ func (c *clusterLab) withoutEtcd(known []*labPhone, leases map[string]phoneEvent
 		c.startMember(name)
 	}
 	for _, p := range known {
-		c.extended(p, leases[p.name].ip, allServers)
+		p.extended(leases[p.name].ip, allServers)
 	}
 	for _, e := range c.bootAll(failover, known...) {
 		if e.ip != leases[e.phone].ip {
 			t.Errorf("%s had %s and got %s", e.phone, leases[e.phone].ip, e.ip)
 		}
 	}
-	c.boot(stranger, 1)
-	c.refused(stranger)
+	stranger.boot(1)
+	stranger.refused()
 
-	for i := range c.etcd {
-		c.startEtcd(i)
+	for _, h := range c.etcd.hosts {
+		h.run()
 	}
 	c.eventually("leases are bound again", func() bool { return !strings.Contains(c.plugtone("a", "status"), "etcd has not been reachable since") })
-	c.boot(stranger, 5)
-	got := c.bound(stranger)
+	stranger.boot(5)
+	got := stranger.bound()
 	for _, e := range leases {
 		if e.ip == got.ip {
 			t.Errorf("%s was given to %s, and %s has it", got.ip, stranger.name, e.phone)

@@ -285,8 +285,8 @@ func (r *recipe) existing() {
 func (r *recipe) boots(from ...string) phoneEvent {
 	r.t.Helper()
 	p := r.phone(len(r.phones) + 1)
-	r.boot(p, 8)
-	e := r.bound(p)
+	p.boot(8)
+	e := p.bound()
 	if servers := map[string]string{"10.20.0.2": "one", "10.20.0.3": "two"}; !slices.Contains(from, servers[e.server]) {
 		r.t.Errorf("%s has a lease from %s, want one of %v", p.name, e.server, from)
 	}
@@ -318,7 +318,7 @@ func (r *recipe) knownServed() {
 		r.shows(name, "plugtone status | grep -c 'etcd has not been reachable' || true", "^0")
 	}
 	for _, p := range r.phones {
-		r.extended(p, p.last.ip, allServers)
+		p.extended(p.last.ip, allServers)
 	}
 	for _, server := range []string{"10.20.0.2", "10.20.0.3"} {
 		r.fetch(server)
@@ -335,7 +335,7 @@ func (r *recipe) secondServes() {
 	r.boots("two")
 	r.t.Logf("a phone has its lease %s after the last command", time.Since(began).Round(time.Millisecond))
 	p := r.phones["phone1"]
-	r.extended(p, p.last.ip, allServers)
+	p.extended(p.last.ip, allServers)
 	r.fetch("10.20.0.3")
 }
 

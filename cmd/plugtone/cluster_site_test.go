@@ -2,11 +2,9 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -29,11 +27,11 @@ func TestSiteIsCutOff(t *testing.T) {
 	c.runs("a", "device", "add", "00:15:65:00:00:01", "--model", "yealink/T46U", "--line", "1001")
 	c.startMember("site")
 	known := c.phoneOn(link, 1)
-	c.boot(known, 5)
-	c.bound(known)
+	known.boot(5)
+	known.bound()
 	fetches := func(password string) {
 		t.Helper()
-		c.eventually("the phone has "+password, func() bool { return strings.Contains(c.fetch(known, "http://10.30.0.2/001565000001.cfg"), password) })
+		c.eventually("the phone has "+password, func() bool { return strings.Contains(known.fetch("http://10.30.0.2/001565000001.cfg"), password) })
 	}
 	fetches("geheim-before")
 
@@ -45,19 +43,19 @@ func TestSiteIsCutOff(t *testing.T) {
 	const changes = 1100 // more than are kept
 	api := c.api("a")
 	for n := range changes {
-		c.put(api, n%50, fmt.Sprint("change ", n))
+		api.put(n%50, fmt.Sprint("change ", n))
 	}
 	c.runs("a", "extension", "set", "1001", "--password", "geheim-after")
 	c.eventually("etcd has no old changes", func() bool {
-		first, _, _ := strings.Cut(c.etcdctl("get", "--prefix", "--keys-only", "--limit", "1", "/plugtone/records/log/"), "\n")
+		first, _, _ := strings.Cut(c.etcd.ctl("get", "--prefix", "--keys-only", "--limit", "1", "/plugtone/records/log/"), "\n")
 		return first > fmt.Sprintf("/plugtone/records/log/%016x", 100)
 	})
-	c.etcdctl("compact", c.revision())
+	c.etcd.ctl("compact", c.etcd.revision())
 
-	c.extended(known, known.last.ip, allServers)
+	known.extended(known.last.ip, allServers)
 	stranger := c.phoneOn(link, 2)
-	c.boot(stranger, 5)
-	if e := c.bound(stranger); e.server != "10.30.0.2" {
+	stranger.boot(5)
+	if e := stranger.bound(); e.server != "10.30.0.2" {
 		t.Errorf("%+v", e)
 	}
 	fetches("geheim-before")
@@ -111,10 +109,10 @@ func (c *clusterLab) runs(member string, args ...string) {
 }
 
 // fetch fetches a file as the phone does, and returns it or the error.
-func (c *clusterLab) fetch(p *labPhone, url string) string {
+func (p *labPhone) fetch(url string) string {
 	client := http.Client{Transport: &http.Transport{DialContext: p.ns.DialContext, DisableKeepAlives: true}}
-	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, url, nil)
-	c.check(err)
+	req, err := http.NewRequestWithContext(p.lab.t.Context(), http.MethodGet, url, nil)
+	p.lab.check(err)
 	req.Header.Set("User-Agent", "Yealink SIP-T46U 108.86.0.90 "+p.mac)
 	r, err := client.Do(req)
 	if err != nil {
@@ -122,31 +120,33 @@ func (c *clusterLab) fetch(p *labPhone, url string) string {
 	}
 	defer r.Body.Close()
 	text, err := io.ReadAll(r.Body)
-	c.check(err)
+	p.lab.check(err)
 	return string(text)
 }
 
-// api returns a client of a member's API.
-func (c *clusterLab) api(member string) *http.Client {
-	path := filepath.Join(c.dir, member+".sock")
-	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", path)
-	}}}
+// labAPI is a client of a member's API.
+type labAPI struct {
+	lab    *clusterLab
+	client http.Client
+}
+
+func (c *clusterLab) api(member string) *labAPI {
+	return &labAPI{c, http.Client{Transport: adminTransport(filepath.Join(c.dir, member+".sock"))}}
 }
 
 // put writes a device record. A member that has just had no answer from etcd refuses it; it is written again, as the message says.
-func (c *clusterLab) put(api *http.Client, n int, label string) {
-	c.t.Helper()
+func (a *labAPI) put(n int, label string) {
+	a.lab.t.Helper()
 	var problem string
 	for range 120 {
 		body := fmt.Sprintf(`{"vendor": "yealink", "model": "T46U", "label": %q}`, label)
-		req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, fmt.Sprintf("http://plugtone/api/v1/devices/00:15:65:02:%02x:%02x", n>>8, n&255), bytes.NewBufferString(body))
-		c.check(err)
+		req, err := http.NewRequestWithContext(a.lab.t.Context(), http.MethodPut, fmt.Sprintf("http://plugtone/api/v1/devices/00:15:65:02:%02x:%02x", n>>8, n&255), bytes.NewBufferString(body))
+		a.lab.check(err)
 		req.Header.Set("Content-Type", "application/json")
-		r, err := api.Do(req)
-		c.check(err)
+		r, err := a.client.Do(req)
+		a.lab.check(err)
 		text, err := io.ReadAll(r.Body)
-		c.check(errors.Join(err, r.Body.Close()))
+		a.lab.check(errors.Join(err, r.Body.Close()))
 		if r.StatusCode < 300 {
 			return
 		}
@@ -156,23 +156,5 @@ func (c *clusterLab) put(api *http.Client, n int, label string) {
 		}
 		time.Sleep(500 * time.Millisecond) // etcd is another program
 	}
-	c.t.Fatal(problem)
-}
-
-// etcdctl runs etcdctl on a server of etcd, and returns what it prints.
-func (c *clusterLab) etcdctl(args ...string) string {
-	c.t.Helper()
-	cmd := c.etcd[0].ns.Command(c.t.Context(), "etcdctl", append([]string{"--command-timeout", "1m", "--endpoints", "http://192.0.2.10:2379"}, args...)...)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		c.t.Fatalf("etcdctl %v: %v\n%s", args, err, out)
-	}
-	return string(out)
-}
-
-// revision returns the revision of etcd.
-func (c *clusterLab) revision() string {
-	_, rest, _ := strings.Cut(c.etcdctl("get", "-w", "json", "x"), `"revision":`)
-	rev, _, _ := strings.Cut(rest, ",")
-	return rev
+	a.lab.t.Fatal(problem)
 }

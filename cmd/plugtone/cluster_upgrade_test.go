@@ -31,7 +31,7 @@ func TestRollingUpgrade(t *testing.T) {
 		api := c.api(other)
 		change := func() {
 			changes++
-			c.put(api, 1, fmt.Sprint("change ", changes))
+			api.put(1, fmt.Sprint("change ", changes))
 		}
 		for waiting := true; waiting; {
 			change()
