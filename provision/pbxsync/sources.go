@@ -222,12 +222,22 @@ func (s *Sources) Push(ctx context.Context, name string, snapshot pbx.Snapshot, 
 // memoryPerRecord is how many bytes a sync takes at most for each account and device: the changed pages of the store and the change itself.
 const memoryPerRecord = 4 << 10
 
-// apply writes a snapshot.
+// apply writes a snapshot and has the phones notified. What is written is finished when ctx ends, as when the client of a request hangs up: a
+// later sync would not find these phones again.
 func (s *Sources) apply(ctx context.Context, name string, snapshot pbx.Snapshot, o Options, write Write) (SyncResult, error) {
 	x, err := s.find(name)
 	if err != nil {
 		return SyncResult{}, err
 	}
+	out, change, err := s.write(x, snapshot, o, write)
+	if err == nil && x.Resync && change.ID > 0 {
+		s.notify(context.WithoutCancel(ctx), name, change.ID, out.Phones)
+	}
+	return out, err
+}
+
+// write writes a snapshot. The change is zero when nothing was changed.
+func (s *Sources) write(x Source, snapshot pbx.Snapshot, o Options, write Write) (out SyncResult, change fleet.Change, err error) {
 	s.running.Lock()
 	defer s.running.Unlock()
 	if s.c.Memory != nil {
@@ -242,8 +252,7 @@ func (s *Sources) apply(ctx context.Context, name string, snapshot pbx.Snapshot,
 			return err
 		}
 	}
-	var out SyncResult
-	change, err := write("sync of the PBX source "+name, func(e fleet.Edit) (err error) {
+	change, err = write("sync of the PBX source "+x.Name, func(e fleet.Edit) (err error) {
 		out, err = Apply(e, snapshot, o)
 		return err
 	})
@@ -251,21 +260,18 @@ func (s *Sources) apply(ctx context.Context, name string, snapshot pbx.Snapshot,
 		err = nil
 	}
 	if o.DryRun {
-		return out, err
+		return out, fleet.Change{}, err
 	}
-	s.note(name, snapshot.Server, &out, err)
+	s.note(x.Name, snapshot.Server, &out, err)
 	if err == nil && len(out.created) > 0 {
 		s.forget(out.created)
 	}
 	for _, n := range out.LeftOut {
 		if err == nil {
-			s.c.Log.Warn("left out since pbx sync", "source", name, "vendor", n.Vendor, "member", n.Member, "phones", n.Phones, "mac", n.MAC, "text", n.Text)
+			s.c.Log.Warn("left out since pbx sync", "source", x.Name, "vendor", n.Vendor, "member", n.Member, "phones", n.Phones, "mac", n.MAC, "text", n.Text)
 		}
 	}
-	if err == nil && x.Resync && change.ID > 0 {
-		s.notify(ctx, name, change.ID, out.Phones)
-	}
-	return out, err
+	return out, change, err
 }
 
 // notify has the phones notified that a sync has changed, and all others whose files its change has changed.

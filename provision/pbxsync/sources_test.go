@@ -210,19 +210,23 @@ func TestPhonesThatBecameRecordsAreNoLongerListed(t *testing.T) {
 	}
 }
 
-// TestSyncNotifiesAllPhonesWhoseFilesItChanges: the phone of a renamed extension once, and one that only shows its name. When the others can't be found,
-// it notifies those of its own.
+// TestSyncNotifiesAllPhonesWhoseFilesItChanges: the phone of a renamed extension once, and one that only shows its name; also when the client of
+// the push hangs up meanwhile. When the others can't be found, it notifies those of its own.
 func TestSyncNotifiesAllPhonesWhoseFilesItChanges(t *testing.T) {
 	r, set := &provisiontest.Records{}, provisiontest.Packs(t)
 	own, shows := mac(3), mac(99)
 	var concerned []dhcp.MAC
 	var broken error
+	hangUp := func() {}
 	s := pbxsync.New(pbxsync.Config{
 		Sources: func() []pbxsync.Source {
 			return []pbxsync.Source{{Name: "main", Source: pbx.Source{Type: pbx.Pushed, Take: everything}, Resync: true}}
 		},
 		Records: r, Packs: func() *pack.Set { return set }, Discovered: &discovered{}, Synced: func(string, bool) {}, Now: time.Now, Log: slog.New(slog.DiscardHandler),
-		Changed: func(_ context.Context, change uint64) ([]dhcp.MAC, error) {
+		Changed: func(ctx context.Context, change uint64) ([]dhcp.MAC, error) {
+			if hangUp(); ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
 			if change != r.Revision() {
 				t.Errorf("change %d, the records have revision %d", change, r.Revision())
 			}
@@ -235,7 +239,9 @@ func TestSyncNotifiesAllPhonesWhoseFilesItChanges(t *testing.T) {
 		concerned = nil
 		snapshot := office()
 		snapshot.Extensions[2].DisplayName = name
-		_, err := s.Push(t.Context(), "main", snapshot, pbxsync.Options{}, func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		hangUp = cancel
+		_, err := s.Push(ctx, "main", snapshot, pbxsync.Options{}, func(action string, edit func(fleet.Edit) error) (fleet.Change, error) {
 			return r.Write(fleet.Write{Actor: "token:pbx", Action: action}, edit)
 		})
 		must(t, err)
