@@ -21,7 +21,7 @@ import (
 type Object map[string]any
 
 // readOnly are the members that a GET returns and a PUT ignores, so that a client can write back what it read.
-var readOnly = [...]string{"revision", "created_at", "updated_at", "status", "source", "source_members", "gone"}
+var readOnly = [...]string{"revision", "created_at", "updated_at", "status", "source", "source_members", "gone", "warnings", "left_out"}
 
 // StripReadOnly deletes the read-only members.
 func (doc Object) StripReadOnly() {
