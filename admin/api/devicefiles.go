@@ -225,8 +225,10 @@ func compare(fetches []fleet.Fetch, files []provision.FileInfo, again func(fleet
 			switch {
 			case was.Digest == f.Digest:
 				d.Change = "same"
-			case f.Upstream == nil && again(was).Digest == was.Digest:
-				d.Change, d.Note = "same", "from another member of the cluster, whose address it names"
+			case f.Upstream == nil:
+				if x := again(was); x.Served && x.Digest == was.Digest {
+					d.Change, d.Note = "same", "from another member of the cluster, whose address it names"
+				}
 			}
 			if f.Upstream != nil {
 				d.Note = "rendered by " + f.Upstream.Hosts + ": compared with its last answer; the lines are not known here"
