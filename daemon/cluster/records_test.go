@@ -71,7 +71,7 @@ func TestMetricsOfAMemberMove(t *testing.T) {
 		<-time.After(10 * time.Millisecond)
 		s = m.Status(t.Context())
 	}
-	if s.Connected || s.Etcd[0].Problem == "" || s.Records.LagSeconds < 0 || len(s.Members) != 1 {
+	if s.Connected || s.Etcd[0].Problem == "" || s.Records.LagSeconds <= 0 || len(s.Members) != 1 {
 		t.Errorf("status without etcd: %+v", s)
 	}
 }
