@@ -38,6 +38,12 @@ func TestCommandsWarnOfWhatManyPhonesDoNotGet(t *testing.T) {
 			t.Errorf("%s: status %d, %s%s\nlacks %q", line, status, out, errs, want)
 		}
 	}
+	const again = "warning: left out: setting wallpaper of profile desk: "
+	for _, x := range []struct{ line, want string }{{"device disable 001565000001", ""}, {"device enable 001565000001", again}, {"device enable 001565000001", ""}} {
+		if status, _, errs := s.run(x.line); status != 0 || x.want == "" && errs != "" || !strings.HasPrefix(errs, x.want) {
+			t.Errorf("%s: status %d, %s\nlacks %q", x.line, status, errs, x.want)
+		}
+	}
 	s.stdin = "settings: {wallpaper: logo.png, session_timers: true}\nkeys: [4=blf:1001]"
 	if _, _, errs := s.run("profile set desk -f -"); strings.Count(errs, "left out") != 1 || !strings.Contains(errs, "warning: left out on 6 phones of acme: setting session_timers (") {
 		t.Errorf("profile: %s", errs)

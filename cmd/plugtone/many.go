@@ -166,9 +166,12 @@ func deviceSwitch(a *app, verb string, on bool, short string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			dev, err := cl.Devices().Patch(c.Context(), args[0], map[string]any{"enabled": on}, "")
+			dev, was, err := changeDevice(c, cl, args[0], map[string]any{"enabled": on}, nil)
 			if err != nil {
 				return err
+			}
+			if dev.Enabled && !was.Enabled {
+				leftOut(c, dev, nil)
 			}
 			return a.done(c, dev, "device %s %sd; the phone gets the change with its next fetch", dev.MAC, verb)
 		},
