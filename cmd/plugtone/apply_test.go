@@ -97,7 +97,10 @@ func TestApplyNamesEveryFaultyRow(t *testing.T) {
 			t.Errorf("status %d, %s\nlacks %q", status, errs, want)
 		}
 	}
-	if _, _, errs := s.run("apply --map modle=modell -f " + s.write("m.csv", "mac,modle\n001565000001,A4\n")); !strings.Contains(errs, `row 1, column 2 "modle": is mapped to "modell", which is unknown; near: model`) {
+	if _, _, errs := s.run("apply --map modle=modell -f " + s.write("m.csv", "mac,modle\n001565000001,A4\n")); !strings.Contains(errs, `row 1, column 2 "modle": is mapped to "modell": is unknown; near: model`) {
+		t.Error(errs)
+	}
+	if _, _, errs := s.run("apply --map model=set:langage -f " + s.write("m.csv", "mac,model\n001565000001,A4\n")); !strings.Contains(errs, `is mapped to "set:langage": setting "langage" is unknown`) {
 		t.Error(errs)
 	}
 	if out := s.ok("device list"); strings.Contains(out, "00:15:65:00:00:0") {

@@ -72,7 +72,7 @@ func readHeader(head []string, rename map[string]string) (format string, out []c
 		case renamed:
 			used[strings.ToLower(text)] = true
 			if c, problem = fieldOf(to); problem != nil {
-				problem = fmt.Errorf("is mapped to %q, which %w", to, problem)
+				problem = fmt.Errorf("is mapped to %q: %w", to, problem)
 			}
 		case other != nil:
 			c, problem = other.column(text)
