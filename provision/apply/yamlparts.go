@@ -18,6 +18,7 @@ import (
 const (
 	wholeMax      = 1 << 20
 	recordsAtOnce = 500
+	maxMembers    = 16 // of a document that is read in parts: a fleet has five
 )
 
 // part is some lines of a document: a member, or items of the list that the member is.
@@ -73,6 +74,7 @@ func splitYAML(b []byte, atOnce int) (list []part, ok bool) {
 type splitter struct {
 	atOnce int
 	list   []part
+	keys   []string
 	dash   int  // where the items of the list begin that the last part belongs to
 	open   bool // the last part has only its key yet
 }
@@ -89,9 +91,10 @@ func (s *splitter) take(line []byte, at, number int) bool {
 		return true
 	}
 	if key := plainKey.FindStringSubmatch(text); key != nil {
-		if slices.ContainsFunc(s.list, func(p part) bool { return p.key == key[1] }) {
+		if len(s.keys) == maxMembers || slices.Contains(s.keys, key[1]) {
 			return false
 		}
+		s.keys = append(s.keys, key[1])
 		s.list = append(s.list, part{key: key[1], from: at, line: number})
 		s.open = key[2] == "" || key[2][0] == '#'
 		return true
@@ -144,14 +147,14 @@ func (d *parts) toJSON() (b []byte, problems yamlpos.Errors, ok bool) {
 			out.Write(b)
 		}
 	}
+	r := yamlpos.Reader{File: d.file} // of all parts: what their aliases expand to is bounded together
 	for i, p := range d.list {
 		root, ok := d.read(p)
 		if !ok {
 			return nil, nil, false
 		}
 		asText(root, false)
-		r := yamlpos.NewReader(d.file)
-		r.Own(root)
+		r.Count(root)
 		if p.first == 0 {
 			fmt.Fprintf(&out, "%s%q:", between(i == 0, "{"), p.key)
 		}
@@ -167,10 +170,9 @@ func (d *parts) toJSON() (b []byte, problems yamlpos.Errors, ok bool) {
 		if p.list && (i+1 == len(d.list) || d.list[i+1].key != p.key) {
 			out.WriteByte(']')
 		}
-		problems = append(problems, r.Errors...)
 	}
 	out.WriteByte('}')
-	return out.Bytes(), problems, err == nil
+	return out.Bytes(), r.Errors, err == nil
 }
 
 func between(first bool, begin string) string {

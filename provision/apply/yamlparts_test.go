@@ -185,3 +185,30 @@ func TestYAMLIsTheSameInParts(t *testing.T) {
 		compareParts(t, strings.Join(text, ""), rapid.IntRange(1, 3).Draw(t, "at once"))
 	})
 }
+
+// TestAliasesOfAllPartsAreBoundedTogether: many parts that expand to little each are no more than one that expands to much.
+func TestAliasesOfAllPartsAreBoundedTogether(t *testing.T) {
+	tens := func(item string) string { return "[" + strings.TrimSuffix(strings.Repeat(item+",", 10), ",") + "]" }
+	text := "devices:\n" + strings.Repeat(fmt.Sprintf("- {a: &a %s, b: &b %s, c: &c %s, d: %s}\n", tens("1"), tens("*a"), tens("*b"), tens("*c")), 40)
+	_, ok, err := parseParts("f.yaml", []byte(text), 1)
+	if !ok || err == nil || !strings.Contains(err.Error(), "its aliases expand to too much") {
+		t.Errorf("in parts: %t, %v", ok, err)
+	}
+	if _, err := parseWhole("f.yaml", []byte(text), len(text)); err == nil || !strings.Contains(err.Error(), "its aliases expand to too much") {
+		t.Errorf("whole: %v", err)
+	}
+}
+
+// TestDocumentOfManyMembersIsReadWhole: a fleet has five, with any number of records.
+func TestDocumentOfManyMembersIsReadWhole(t *testing.T) {
+	var text strings.Builder
+	for i := range maxMembers {
+		fmt.Fprintf(&text, "member%d:\n- 1\n- 2\n", i)
+	}
+	if list, ok := splitYAML([]byte(text.String()), 1); !ok || len(list) != 2*maxMembers {
+		t.Errorf("%d parts, %t", len(list), ok)
+	}
+	if _, ok := splitYAML([]byte(text.String()+"another: 1\n"), 1); ok {
+		t.Error("is split")
+	}
+}

@@ -59,12 +59,12 @@ func (r *Reader) Parse(data []byte, limit int) *yaml.Node {
 	if len(doc.Content) == 0 {
 		return nil
 	}
-	r.Own(&doc)
+	r.Count(&doc)
 	return Deref(doc.Content[0])
 }
 
-// Own takes a node as that of the file: its aliases add to what it has itself.
-func (r *Reader) Own(n *yaml.Node) { r.size = size(n) }
+// Count adds the nodes of n to those that the file has itself. What its aliases may expand to is bounded by them.
+func (r *Reader) Count(n *yaml.Node) { r.size += size(n) }
 
 // syntaxError reports what the YAML parser refused. The parser stops at the first such place.
 func (r *Reader) syntaxError(data []byte, err error) {
