@@ -49,7 +49,7 @@ type Preview struct {
 	Items     []Phone      `json:"items" doc:"the phones whose files would change, by MAC; empty in a summary"`
 	More      int          `json:"more,omitempty" doc:"how many phones are not listed" example:"0" minimum:"0"`
 	// NotRendered explains why a phone is missing in Phones.
-	NotRendered []NotRendered `json:"not_rendered,omitempty" doc:"phones that the change affects and that have files that can't be rendered, with or without it: those are not compared"`
+	NotRendered []NotRendered `json:"not_rendered,omitempty" doc:"phones that the change affects and that have files that can't be rendered, which are not compared, by reason; after ten reasons, one entry counts the phones with others"`
 	// Problems is set by syncs of PBX sources.
 	Problems []string `json:"problems,omitempty" doc:"of a sync of a PBX source: what of the PBX could not be used" example:"[\"device 00:15:65:12:34:56: its model is not known: tried were acme/x1\"]"`
 	// LeftOut is set by the callers of Compute.
@@ -113,7 +113,7 @@ func Compute(ctx context.Context, records fleet.Records, before, after Renderer,
 		return p, err
 	}
 	devices := changedDevices(c)
-	var unlabelled []int
+	var unchanged []int // items whose records don't change
 	for _, mac := range macs {
 		if err := ctx.Err(); err != nil {
 			return p, err
@@ -127,14 +127,15 @@ func Compute(ctx context.Context, records fleet.Records, before, after Renderer,
 		switch {
 		case o.Summary:
 		case len(p.Items) < o.Phones:
-			if p.Items = append(p.Items, x); x.Label == "" {
-				unlabelled = append(unlabelled, len(p.Items)-1)
+			if devices[mac].Kind == "" {
+				unchanged = append(unchanged, len(p.Items))
 			}
+			p.Items = append(p.Items, x)
 		default:
 			p.More++
 		}
 	}
-	return p, records.View(func(f fleet.View) error { return p.label(f, unlabelled) })
+	return p, records.View(func(f fleet.View) error { return p.label(f, unchanged) })
 }
 
 // label fills in the labels of items whose records don't change.
@@ -203,9 +204,9 @@ func (x compare) phone(ctx context.Context, mac dhcp.MAC, r fleet.ChangedRecord)
 	}
 	if errIs != nil {
 		if errWas != nil {
-			return p, false, errIs.Error()
+			return p, false, reasonOf(mac, errIs.Error())
 		}
-		p.Error = errIs.Error()
+		p.Error = reasonOf(mac, errIs.Error())
 		return p, true, ""
 	}
 	p.Files = x.files(ctx, mac, was, is)
