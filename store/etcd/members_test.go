@@ -3,7 +3,10 @@ package etcd_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -126,25 +129,39 @@ func TestMemberWaitsToRegisterAChange(t *testing.T) {
 	a.wait(t, "a", alive("a"))
 	for c.Put(t.Context(), "x", strings.Repeat("x", 500_000)) == nil {
 	}
-	inTwoSeconds := func() time.Duration {
-		before := cpuTime(t)
-		<-time.After(2 * time.Second)
-		return cpuTime(t) - before
-	}
-	idle := inTwoSeconds()
+	puts, signs := calls(t, e, "Put"), calls(t, e, "LeaseKeepAlive")
 	a.SetSelf(etcd.Member{Name: "a", Version: "2"})
-	if used := inTwoSeconds(); used > 3*idle+200*time.Millisecond {
-		t.Errorf("%s of CPU time in 2 s, and %s without a change", used, idle)
+	for timeout := time.After(time.Minute); calls(t, e, "LeaseKeepAlive") < signs+4; { // one a second
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-timeout:
+			t.Fatal("no signs of life")
+		}
+	}
+	if n := calls(t, e, "Put") - puts; n < 1 || n > 20 {
+		t.Errorf("%d attempts to register in the time of four signs of life", n)
 	}
 	a.wait(t, "etcd", func([]etcd.Member) bool { return a.Connected() == nil })
 }
 
-func cpuTime(t *testing.T) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+// calls returns how many calls of a method etcd has received.
+func calls(t *testing.T, e *etcdtest.Cluster, method string) (n int) {
+	t.Helper()
+	r, err := http.Get(e.Endpoints()[0] + "/metrics")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	defer r.Body.Close()
+	metrics, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(metrics), `grpc_server_msg_received_total{grpc_method="`+method+`"`)
+	_, line, _ = strings.Cut(line, "} ")
+	if _, err := fmt.Sscan(line, &n); err != nil {
+		t.Fatalf("calls of %s: %v", method, err)
+	}
+	return n
 }
 
 func TestMemberWithTheNameOfAnotherIsRefused(t *testing.T) {
