@@ -25,7 +25,7 @@ type Places struct {
 
 // zoneKey is what decides whether a time zone has a place in a phone's files: all that settings can do, and not who the phone is.
 type zoneKey struct {
-	settings    uint64 // shape of withoutWho
+	settings    uint64 // shape of modelAndSettings
 	lines, year int
 }
 
@@ -38,10 +38,11 @@ type keyPlace struct {
 // maxPlaces is how many results are remembered.
 const maxPlaces = 16384
 
-// remember returns what find returned for the key before, or returns now.
-func (m *Places) remember(packs *pack.Set, key any, find func() bool) bool {
+// remember returns what find returned for the key before, or returns now. What find does not know isn't stored.
+func (m *Places) remember(packs *pack.Set, key any, find func() (has, known bool)) bool {
 	if m == nil {
-		return find()
+		has, _ := find()
+		return has
 	}
 	m.mu.Lock()
 	if m.packs != packs || len(m.has) >= maxPlaces {
@@ -52,10 +53,10 @@ func (m *Places) remember(packs *pack.Set, key any, find func() bool) bool {
 	if known {
 		return has
 	}
-	has = find()
+	has, known = find()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.packs == packs {
+	if known && m.packs == packs {
 		m.has[key] = has
 	}
 	return has
@@ -68,8 +69,8 @@ func (m *Places) zone(packs *pack.Set, vendor *pack.Vendor, p phonefile.Phone) [
 	if err != nil {
 		return nil
 	}
-	key := zoneKey{shape(withoutWho(p)), min(len(p.Lines), 1), p.Now.UTC().Year()}
-	return zoneLeftOut(vendor, z, name, m.remember(packs, key, func() bool { return hasZone(vendor, p, z) }))
+	key := zoneKey{shape(modelAndSettings(p)), min(len(p.Lines), 1), p.Now.UTC().Year()}
+	return zoneLeftOut(vendor, z, name, m.remember(packs, key, func() (bool, bool) { return hasZone(vendor, p, z) }))
 }
 
 // lacksLabel reports whether the files of a key's model have no place for its label.
@@ -84,7 +85,7 @@ func (m *Places) lacksLine(packs *pack.Set, vendor *pack.Vendor, model string, k
 
 // lacks reports whether a member of a key makes no difference in the files of a phone that has two lines and this key alone.
 func (m *Places) lacks(packs *pack.Set, vendor *pack.Vendor, model string, k fleet.Key, member string, set func(*fleet.Key)) bool {
-	return !m.remember(packs, keyPlace{vendor.ID, model, k.Area, k.Type, member, k.Slot}, func() bool {
+	return !m.remember(packs, keyPlace{vendor.ID, model, k.Area, k.Type, member, k.Slot}, func() (has, known bool) {
 		p := withServer(phonefile.Phone{MAC: dhcp.MAC{0x02, 0, 0x5e, 0x10, 0, 1}, Vendor: vendor.ID, Model: model, Enabled: true, Assigned: true, Beyond: true,
 			Settings: map[string]any{}, Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)})
 		for _, n := range []string{"1001", "1002"} {
@@ -95,13 +96,13 @@ func (m *Places) lacks(packs *pack.Set, vendor *pack.Vendor, model string, k fle
 		plain := filesOf(vendor, p, phonefile.KindDevice)
 		set(&k)
 		p.Keys = []fleet.Key{k}
-		return plain == nil || !bytes.Equal(plain, filesOf(vendor, p, phonefile.KindDevice))
+		return plain == nil || !bytes.Equal(plain, filesOf(vendor, p, phonefile.KindDevice)), plain != nil
 	})
 }
 
-// withoutWho returns a phone with the vendor, model, settings and parameters of p, without secrets and its own name for the server: no time
-// zone depends on them.
-func withoutWho(p phonefile.Phone) phonefile.Phone {
+// modelAndSettings returns a phone with the vendor, model, settings and parameters of p alone, without secrets and its own name for the server: no
+// time zone depends on the rest.
+func modelAndSettings(p phonefile.Phone) phonefile.Phone {
 	settings := maps.Clone(p.Settings)
 	maps.DeleteFunc(settings, func(name string, v any) bool {
 		_, secret := v.(setting.Secret)

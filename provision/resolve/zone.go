@@ -18,7 +18,11 @@ func ZoneLeftOut(vendor *pack.Vendor, p phonefile.Phone) []string {
 	if err != nil {
 		return nil
 	}
-	return zoneLeftOut(vendor, z, name, vendor == nil || hasZone(vendor, p, z))
+	has := true
+	if vendor != nil {
+		has, _ = hasZone(vendor, p, z)
+	}
+	return zoneLeftOut(vendor, z, name, has)
 }
 
 // zoneLeftOut names what a phone isn't given of a zone. has reports whether the zone has a place in its files.
@@ -36,8 +40,8 @@ func zoneLeftOut(vendor *pack.Vendor, z tz.Zone, name string, has bool) []string
 var rareZones = [...]string{"Asia/Kathmandu", "Pacific/Marquesas", "Australia/Lord_Howe", "Pacific/Chatham"}
 
 // hasZone reports whether a zone is in the phone's files. It isn't when they are the same without a zone, or for a zone of
-// another offset.
-func hasZone(vendor *pack.Vendor, p phonefile.Phone, z tz.Zone) bool {
+// another offset. It is not known, and has is true, when they can't be rendered.
+func hasZone(vendor *pack.Vendor, p phonefile.Phone, z tz.Zone) (has, known bool) {
 	p = withServer(p)
 	with := func(zone string) []byte {
 		other := p
@@ -49,18 +53,18 @@ func hasZone(vendor *pack.Vendor, p phonefile.Phone, z tz.Zone) bool {
 	}
 	full := with(z.Name)
 	if full == nil {
-		return true // the reason why there is none is reported where the files are
+		return true, false // the reason why there is none is reported where the files are
 	}
 	if bytes.Equal(full, with("")) {
-		return false
+		return false, true
 	}
 	for _, name := range rareZones {
 		rare, err := tz.Load(name)
 		if err == nil && rare.Offset != z.Offset && rare.DST == z.DST && bytes.Equal(full, with(name)) {
-			return false
+			return false, true
 		}
 	}
-	return true
+	return true, true
 }
 
 // offsetText prints minutes east of Greenwich as +05:30.

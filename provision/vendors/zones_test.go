@@ -2,13 +2,17 @@ package vendors_test
 
 import (
 	"bytes"
+	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"plugtone/dhcp"
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/provisiontest"
 	"plugtone/provision/resolve"
 	"plugtone/provision/setting"
 	"plugtone/provision/tz"
@@ -92,5 +96,39 @@ func TestZoneWithoutANumberIsReported(t *testing.T) {
 		if got == "" != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s %s %s: %q, want %q", c.vendor, c.model, c.zone, got, c.want)
 		}
+	}
+}
+
+// A phone whose files can't be rendered does not hide that the time zone of another one with its settings has no place.
+func TestPlacesOfUnrenderedPhonesAreNotRemembered(t *testing.T) {
+	packs, r := load(t), &provisiontest.Records{}
+	good, bad := provisiontest.MAC("001fc1000001"), provisiontest.MAC("001fc1000002")
+	provisiontest.Edit(t, r, func(e fleet.Edit) error {
+		err := errors.Join(e.PutRegistrar(&fleet.Registrar{Name: "main", Host: "pbx.example.com", Port: 5060, Transport: "udp"}),
+			e.PutExtension(&fleet.Extension{Number: "1001", Registrar: "main", Password: "s3cret"}))
+		for mac, odd := range map[dhcp.MAC]string{good: "", bad: "\x01"} {
+			err = errors.Join(err, e.PutDevice(&fleet.Device{MAC: mac, Vendor: "htek", Model: "UC926", Enabled: true, Settings: setting.Values{"time_zone": "Asia/Kathmandu"},
+				Lines: []fleet.Line{{Position: 1, Extension: "1001", Registrar: "main", Label: "Desk" + odd}}}))
+		}
+		return err
+	})
+	places := &resolve.Places{}
+	left := map[dhcp.MAC]string{}
+	err := r.View(func(f fleet.View) error {
+		for _, mac := range []dhcp.MAC{bad, good} {
+			d, err := f.Device(mac)
+			if err != nil {
+				return err
+			}
+			texts, _, err := places.LeftOut(f, packs, &fleet.Site{ExternalURL: "http://10.20.0.2/"}, netip.Prefix{}, d, renderedAt)
+			if err != nil {
+				return err
+			}
+			left[mac] = strings.Join(texts, "; ")
+		}
+		return nil
+	})
+	if err != nil || left[bad] != "" || !strings.Contains(left[good], "time zone Asia/Kathmandu: has no place") {
+		t.Errorf("left out are %q, %v", left, err)
 	}
 }
