@@ -54,6 +54,31 @@ func TestAnApplyNamesTheRowsThatCanNotBeRendered(t *testing.T) {
 	}
 }
 
+// A phone whose files can't be rendered is named when another record is written, also where it is the only one, and not in a write of itself.
+func TestAPhoneThatCanNotBeRenderedIsNamed(t *testing.T) {
+	a := newAPI(t)
+	packs, err := pack.Load(pack.Config{Builtin: vendors.FS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Packs = packs
+	a.do("PUT /api/v1/registrars/main", `{"host":"pbx.example.com"}`, 201)
+	a.do("PUT /api/v1/registrars/backed", `{"host":"pbx.example.com","backup_host":"b.example.com"}`, 201)
+	a.do("PUT /api/v1/extensions/1001@main", `{"password":"s3cret"}`, 201)
+	a.do("PUT /api/v1/extensions/1002@backed", `{"password":"s3cret"}`, 201)
+	a.do("PUT /api/v1/devices/"+phone, `{"model":"sipnetic/Sipnetic","lines":[{"extension":"1001@main"}]}`, 201)
+	for _, c := range []struct{ request, body, location string }{
+		{"PUT /api/v1/registrars/main", `{"host":"pbx.example.com","backup_host":"b.example.com"}`, "body.device " + phone + " model"},
+		{"PUT /api/v1/extensions/1001@main", `{"display_name":"Lab; left","password":"s3cret"}`, "body.device " + phone + " files"},
+		{"PUT /api/v1/devices/" + phone, `{"model":"sipnetic/Sipnetic","lines":[{"extension":"1002@backed"}]}`, "body.model"},
+		{"POST /api/v1/devices", `{"mac":"020000000001","model":"sipnetic/Sipnetic","lines":[{"extension":"1002@backed"}]}`, "body.model"},
+	} {
+		if r := a.do(c.request, c.body, 422); r.get(t, "errors.0.location") != c.location {
+			t.Errorf("%s: want %s in %s", c.request, c.location, r.body)
+		}
+	}
+}
+
 func TestConditionsOfEmptyVariablesSelectNothing(t *testing.T) {
 	a := newAPI(t)
 	a.office()

@@ -149,7 +149,7 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 		if err := e.PutDevice(&d); err != nil {
 			return err
 		}
-		left, err = s.Phones.Rendering().Validate(e, []dhcp.MAC{mac})
+		left, err = s.Phones.Rendering().ValidateOwn(e, mac)
 		return err
 	})
 	if err != nil {

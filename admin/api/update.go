@@ -40,6 +40,10 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		if rec, created, err = w.apply(s, e); err != nil || w.affects == nil {
 			return err
 		}
+		if d, ok := any(rec).(*fleet.Device); ok {
+			left, err = s.Phones.Rendering().ValidateOwn(e, d.MAC)
+			return err
+		}
 		macs, err := w.affects(e, rec)
 		if err != nil {
 			return err

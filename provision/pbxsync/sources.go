@@ -248,7 +248,7 @@ func (s *Sources) write(x Source, snapshot pbx.Snapshot, o Options, write Write)
 		rendering := s.c.Rendering()
 		o.LeftOut = rendering.LeftOut
 		o.Render = func(f fleet.View, mac dhcp.MAC) error {
-			_, err := rendering.Validate(f, []dhcp.MAC{mac})
+			_, err := rendering.ValidateOwn(f, mac)
 			return err
 		}
 	}

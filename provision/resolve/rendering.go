@@ -28,6 +28,7 @@ type Rendering struct {
 	Before   func(func(fleet.View) error) error // reads the records as they were
 	Places   *Places
 	Now      time.Time
+	own      dhcp.MAC // see ValidateOwn
 }
 
 // rendering is one Validate.
@@ -49,8 +50,8 @@ type rendered struct {
 
 // Validate renders the files of devices as the view has them: a value that a phone's format can't carry is refused when
 // it is saved, not when the phone requests the file. Of devices that differ in letters and digits of texts alone one is rendered, so that a
-// change to thousands stays quick. Problems are a ValidationError that names file and parameter, and of several devices the device:
-// RenderedDevice reads it. Without problems it returns what the devices do not get that they did not lack before.
+// change to thousands stays quick. Problems are a ValidationError that names device, file and parameter:
+// RenderedDevice reads the device. Without problems it returns what the devices do not get that they did not lack before.
 func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, error) {
 	c := r.begin(view)
 	var bad fleet.ValidationError
@@ -66,7 +67,7 @@ func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, e
 		if x == nil {
 			continue
 		}
-		if len(macs) > 1 {
+		if mac != r.own {
 			x.Field = devicePrefix + mac.String() + " " + x.Field
 		}
 		if bad = append(bad, *x); len(bad) == maxRenderingProblems {
@@ -77,6 +78,12 @@ func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, e
 		return nil, bad.Err()
 	}
 	return c.leftOut()
+}
+
+// ValidateOwn is Validate for the device whose record is written: problems do not name it.
+func (r Rendering) ValidateOwn(view fleet.View, mac dhcp.MAC) ([]LeftOutCount, error) {
+	r.own = mac
+	return r.Validate(view, []dhcp.MAC{mac})
 }
 
 // LeftOut is Validate without the problems: of a device whose files can't be rendered it returns what the record alone shows.
