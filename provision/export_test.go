@@ -1,7 +1,9 @@
 package provision
 
+import "maps"
+
 // Cached returns how many rendered files and how many records are cached.
 func (s *Service) Cached() (files, records int) {
 	g := s.current()
-	return g.files.Len(), g.devices.Len()
+	return len(maps.Collect(g.files.All())), len(maps.Collect(g.devices.All()))
 }

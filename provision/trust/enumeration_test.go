@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"maps"
 	"net/netip"
 	"strconv"
 	"testing"
@@ -16,8 +17,9 @@ func TestRememberedSourcesAreBounded(t *testing.T) {
 			l.Failed(Source{netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}), datagram}, strconv.Itoa(i), false, now)
 		}
 	}
-	if l.connected.Len() != enumerationSources || l.datagrams.Len() != enumerationSources {
-		t.Errorf("%d and %d sources are remembered", l.connected.Len(), l.datagrams.Len())
+	connected, datagrams := len(maps.Collect(l.connected.All())), len(maps.Collect(l.datagrams.All()))
+	if connected != enumerationSources || datagrams != enumerationSources {
+		t.Errorf("%d and %d sources are remembered", connected, datagrams)
 	}
 	if last := (Source{netip.AddrFrom4([4]byte{198, 18, 0x3f, 0xff}), true}); l.state(last) == nil {
 		t.Error("the newest source is forgotten")

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"maps"
 	"net/netip"
 	"strings"
 	"testing"
@@ -199,8 +200,8 @@ func TestDryRunCountsNothing(t *testing.T) {
 			t.Fatalf("dry run %d without a challenge: %+v", i, v)
 		}
 	}
-	if s.phones.Len() != 0 || len(s.budgets) != 0 {
-		t.Errorf("%d phones and %d budgets are remembered", s.phones.Len(), len(s.budgets))
+	if phones := len(maps.Collect(s.phones.All())); phones != 0 || len(s.budgets) != 0 {
+		t.Errorf("%d phones and %d budgets are remembered", phones, len(s.budgets))
 	}
 }
 

@@ -92,13 +92,6 @@ func (c *Cache[K, V]) All() iter.Seq2[K, V] {
 	}
 }
 
-// Len returns the number of values.
-func (c *Cache[K, V]) Len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.entries)
-}
-
 func (c *Cache[K, V]) remove(e *list.Element) {
 	x := c.order.Remove(e).(*entry[K, V])
 	delete(c.entries, x.key)
