@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -62,7 +63,7 @@ func (n *Namespace) Do(f func() error) (err error) {
 // streams and Cancel.
 func (n *Namespace) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net=" + n.Path(), "--", name}, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.commands = append(n.commands, cmd)
@@ -139,18 +140,59 @@ func (n *Namespace) awaitCarrier(iface string) error {
 	return fmt.Errorf("namespace %s: interface %s is up but has no carrier after three seconds", n.name, iface)
 }
 
-// close kills the programs that run in the namespace, with what they have started, and closes it.
+// close kills the programs that run in the namespace, with what they have started there, and closes it.
 func (n *Namespace) close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, c := range n.commands {
-		if c.Process != nil {
-			// An error means that they have ended already.
-			_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		if c.Process != nil { // it may still be in another namespace
+			// An error means that it has ended already.
+			_ = c.Process.Kill()
 		}
 	}
+	var err error
+	if len(n.commands) > 0 {
+		err = n.killAll()
+	}
 	n.nl.Close()
-	return unix.Close(n.fd)
+	return errors.Join(err, unix.Close(n.fd))
+}
+
+// killAll kills the other processes that are in the namespace, until it finds none that it has not killed: one that is found may have
+// started another meanwhile.
+func (n *Namespace) killAll() error {
+	here, err := os.Stat(n.Path())
+	if err != nil {
+		return err
+	}
+	done := map[int]bool{os.Getpid(): true}
+	for again := true; again; {
+		again = false
+		entries, err := os.ReadDir("/proc")
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if pid, err := strconv.Atoi(e.Name()); err == nil && !done[pid] && killIn(here, pid) {
+				done[pid], again = true, true
+			}
+		}
+	}
+	return nil
+}
+
+// killIn kills a process if its network namespace is this one, and reports whether it is.
+func killIn(netns os.FileInfo, pid int) bool {
+	p, err := os.FindProcess(pid) // before it is looked at: its number may be another's afterwards
+	if err != nil {
+		return false
+	}
+	defer p.Release()
+	of, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil || !os.SameFile(netns, of) { // an error means that it has ended, or is another user's
+		return false
+	}
+	return p.Kill() == nil
 }
 
 func address(p netip.Prefix) *netlink.Addr {

@@ -242,6 +242,22 @@ func TestCommandDiesWithTheLab(t *testing.T) {
 	must(t, lab.Close())
 }
 
+// What a program has started ends with the lab, also when the program has ended before.
+func TestProcessesOfAnEndedCommandDieWithTheLab(t *testing.T) {
+	netlab.Require(t)
+	lab, err := netlab.New()
+	must(t, err)
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	cmd := namespace(t, lab, "a").Command(context.Background(), "setsid", "sh", "-c", "sleep 600 & echo started")
+	cmd.Stdout = w
+	must(t, errors.Join(cmd.Run(), w.Close(), lab.Close()))
+	if out, err := io.ReadAll(r); err != nil || string(out) != "started\n" { // its end is that of the last process that has it
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
 func TestInvalidNamesAreReported(t *testing.T) {
 	lab := netlab.Require(t)
 	a := namespace(t, lab, "a")
