@@ -132,7 +132,7 @@ func (r reporter) health(p *runtimeConfig) health.State {
 func (r reporter) damageWarnings() []string {
 	var out []string
 	reported := map[string]bool{}
-	until, _ := r.d.table.Distrusted()
+	until, _ := r.d.table.DistrustedUntil()
 	for _, x := range r.d.store.Damage() {
 		reported[x.Text] = true
 		switch {

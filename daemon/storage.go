@@ -59,7 +59,7 @@ func (d *Daemon) distrustLeases(c *config.Config) {
 	if leasetable.ClockWrong(d.table) {
 		d.log.Error("the clock differs from the time at which leases were written, or was never set: leases keep the time that was left, and certificates of phones count as not ended, until it is set", "clock", d.opts.Now())
 	}
-	if until, reason := d.table.Distrusted(); !until.IsZero() {
+	if until, reason := d.table.DistrustedUntil(); !until.IsZero() {
 		d.log.Error("leases may be missing: free addresses are probed before they are offered, those never leased first", "until", until, "reason", reason)
 	}
 }

@@ -37,7 +37,7 @@ func TestLostLeasesAreReportedAndTheTableIsDistrusted(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := start(t, strings.Replace(leasedConfig, "DIR/data", data, 1))
-		until, _ := r.table.Distrusted()
+		until, _ := r.table.DistrustedUntil()
 		if left := time.Until(until); left < 7*24*time.Hour || left > 9*24*time.Hour {
 			t.Errorf("%s: the table is distrusted until %s, want one lease time", lost, until)
 		}
@@ -61,7 +61,7 @@ func TestUndamagedLeasesNeedNoProbes(t *testing.T) {
 	data := t.TempDir()
 	putLeases(t, data, 3)
 	r := start(t, strings.Replace(leasedConfig, "DIR/data", data, 1))
-	if until, reason := r.table.Distrusted(); !until.IsZero() {
+	if until, reason := r.table.DistrustedUntil(); !until.IsZero() {
 		t.Errorf("distrusted until %s: %s", until, reason)
 	}
 	if w := (reporter{r.Daemon}).damageWarnings(); len(w) > 0 {

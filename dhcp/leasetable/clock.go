@@ -66,10 +66,10 @@ func (k *packedLease) notBefore(now time.Time) *packedLease {
 	return &c
 }
 
-// Distrust makes the table distrusted until the given time, because leases may be missing from it: the lease file was missing, short,
-// damaged or created again. Until then every address is probed before it is offered, even under load, and the free addresses on which
-// lost leases are most likely are handed out last. Clients that renew or remember a free and permitted address get it after a probe.
-// A table that is already distrusted stays so until the later of the two times.
+// Distrust notes until when leases may be missing from the table, and why: the lease file was missing, short, damaged or created again.
+// Until then every address is probed before it is offered, even under load, and the free addresses on which lost leases are most likely
+// are handed out last. Clients that renew or remember a free and permitted address get it after a probe. When there is such a time
+// already, the later one counts.
 func (t *Table) Distrust(until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -82,8 +82,8 @@ func (t *Table) Distrust(until time.Time, reason string) {
 	}
 }
 
-// Distrusted returns until when the table is distrusted and why; the zero time when it isn't.
-func (t *Table) Distrusted() (until time.Time, reason string) {
+// DistrustedUntil returns until when leases may be missing and why; the zero time when none should be: see Distrust.
+func (t *Table) DistrustedUntil() (until time.Time, reason string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tick()

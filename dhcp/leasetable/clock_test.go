@@ -184,12 +184,12 @@ func TestDistrustLastsOneLeaseTime(t *testing.T) {
 		b.Distrust(c.now().Add(dhcptest.DefaultLease), "cut short")
 		c.step(365 * 24 * time.Hour)
 		time.Sleep(dhcptest.DefaultLease - time.Minute)
-		if until, reason := b.Distrusted(); until.IsZero() || reason != "cut short" {
+		if until, reason := b.DistrustedUntil(); until.IsZero() || reason != "cut short" {
 			t.Errorf("distrusted until %s: %q", until, reason)
 		}
 		b.Want(dhcp.VerdictProbing, dhcptest.Discover(1))
 		time.Sleep(2 * time.Minute)
-		if until, _ := b.Distrusted(); !until.IsZero() {
+		if until, _ := b.DistrustedUntil(); !until.IsZero() {
 			t.Errorf("still distrusted until %s", until)
 		}
 		b.Want(dhcp.VerdictOffered, dhcptest.Discover(2))
