@@ -188,7 +188,7 @@ func (s *Server) watch(ctx context.Context) {
 	}
 }
 
-// watchNetlink puts a token into changed whenever the kernel reports a change of links, addresses or routes.
+// watchNetlink puts a token into changed whenever the kernel reports a change of links, addresses or routes, and once at the beginning.
 func (s *Server) watchNetlink(ctx context.Context, changed chan<- struct{}) {
 	err := netif.Watch(ctx, s.cfg.InNetns, func() {
 		s.routes.Invalidate()

@@ -31,8 +31,8 @@ func Fields() []string {
 		"source", "left_out", "overridden", "registered", "on_phone"}
 }
 
-// values are those that fields have which have few: a condition on another one, such as state!=in-sync, would select what was not meant.
-var values = map[string][]string{
+// allowed are the values of fields that have only a few: a condition on another value, such as state!=in-sync, would select what was not meant.
+var allowed = map[string][]string{
 	"state": {devicestatus.StateNeverSeen, devicestatus.StateNeverFetched, devicestatus.StateInSync, devicestatus.StateStale, devicestatus.StateRefused,
 		devicestatus.StateDisabled},
 	"registered": {registration.Registered, registration.Refused, registration.Elsewhere, registration.NotRegistered},
@@ -56,7 +56,7 @@ func Parse(expr string) (Selector, error) {
 			continue
 		}
 		parts := unquote(t.Value)
-		if known := values[t.Field]; len(parts) == 1 && parts[0] != "" && known != nil && !slices.Contains(known, strings.ToLower(parts[0])) {
+		if known := allowed[t.Field]; len(parts) == 1 && parts[0] != "" && known != nil && !slices.Contains(known, strings.ToLower(parts[0])) {
 			bad.Add("where", t.String(), "must be one of %s%s", strings.Join(known, ", "), fleet.Nearest(parts[0], known))
 			continue
 		}

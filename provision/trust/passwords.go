@@ -19,8 +19,8 @@ const (
 	PasswordDelay = 2 * time.Second
 )
 
-// Passwords counts wrong passwords for each phone, whether the phone exists or not, and remembers which ones phones have used. It
-// limits refusals only: a right password is accepted after any number of wrong ones.
+// Passwords counts wrong passwords for each phone, whether the phone exists or not. It limits refusals only: a right password is
+// accepted after any number of wrong ones. It also remembers which phones have used their newest password.
 type Passwords struct {
 	mu     sync.Mutex
 	phones *lru.Cache[dhcp.MAC, *triedPasswords]
