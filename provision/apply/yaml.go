@@ -65,7 +65,7 @@ func parseParts(file string, b []byte, atOnce int) (d *YAML, ok bool, err error)
 }
 
 func parseWhole(file string, b []byte, limit int) (*YAML, error) {
-	r := yamlpos.NewReader(file)
+	r := yamlpos.Reader{File: file}
 	d := &YAML{root: r.Parse(b, limit)}
 	if d.root != nil && !yamlpos.IsNull(d.root) && len(r.Errors) == 0 {
 		asText(d.root, false)

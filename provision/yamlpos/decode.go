@@ -15,16 +15,17 @@ type Decoder interface {
 	DecodeYAML(r *Reader, n *yaml.Node, path string)
 }
 
-// Bounds of what one file may decode to: aliases let a short file expand without end, in length or depth.
+// Bounds of what one file may decode to: aliases let a short file expand without end, in nodes, text or depth.
 const (
 	maxExpanded = 1 << 17 // nodes beyond those that the file has itself
 	maxDepth    = 64
+	nodeText    = 32 // bytes of text that count as one more node
 )
 
 // enter counts one more node and one more level; leave ends the level. ok is false when there are too many, which is a
 // problem once.
 func (r *Reader) enter(n *yaml.Node, path string) (ok bool) {
-	r.nodes++
+	r.nodes += weight(Deref(n))
 	r.depth++
 	if r.nodes <= 2*r.size+maxExpanded && r.depth <= maxDepth { // a node may be entered twice, as an optional value and as what it is
 		return true
@@ -38,9 +39,12 @@ func (r *Reader) enter(n *yaml.Node, path string) (ok bool) {
 
 func (r *Reader) leave() { r.depth-- }
 
+// weight returns how many nodes a node counts as, without those in it.
+func weight(n *yaml.Node) int { return 1 + len(n.Value)/nodeText }
+
 // size returns how many nodes a file has itself: aliases are not followed.
 func size(n *yaml.Node) int {
-	all := 1
+	all := weight(n)
 	for _, x := range n.Content {
 		all += size(x)
 	}

@@ -120,6 +120,7 @@ func (r *Reader) Pairs(n *yaml.Node, path string, f func(key, value *yaml.Node, 
 			continue
 		}
 		seen[key.Value] = key.Line
+		r.nodes += len(key.Value) / nodeText
 		r.write(at, value)
 		f(key, value, at)
 	}
@@ -159,6 +160,7 @@ func (r *Reader) merge(m *yaml.Node, path string, seen map[string]int, f func(ke
 		}
 		seen[key.Value] = key.Line
 		at := Join(path, key.Value)
+		r.nodes += len(key.Value) / nodeText
 		r.write(at, value)
 		f(key, value, at)
 	}

@@ -98,9 +98,11 @@ func TestAliasesAreBounded(t *testing.T) {
 		next := strings.Repeat("*a"+string(rune('0'+i))+", ", 10)
 		bomb += "  a" + string(rune('1'+i)) + ": &a" + string(rune('1'+i)) + " [" + next + "]\n"
 	}
-	for _, text := range []string{bomb, "any: &a {b: *a}\n"} {
-		if _, r, _ := read(text); len(r.Errors) == 0 {
-			t.Errorf("%.40q is read", text)
+	long := strings.Repeat("x", 100_000)
+	for _, text := range []string{bomb, "any: &a {b: *a}\n", "any:\n l:\n - &a " + long + "\n" + strings.Repeat(" - *a\n", 1000),
+		"any:\n l:\n - &a\n  ? " + long + "\n  : y\n" + strings.Repeat(" - *a\n", 1000), "any:\n l:\n - &a\n  ? " + long + "\n  : y\n" + strings.Repeat(" - {<<: *a}\n", 1000)} {
+		if _, r, _ := read(text); !strings.Contains(r.Errors.Error(), "its aliases expand to too much") {
+			t.Errorf("%.40q: %.200v", text, r.Errors)
 		}
 	}
 }
