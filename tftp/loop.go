@@ -176,10 +176,10 @@ func (l *loop) read(t *transfer, now time.Time) {
 		l.s.endDally(t)
 		return
 	case err != nil:
-		l.end(t, fmt.Errorf("receive: %w", err))
+		l.closeTransfer(t, fmt.Errorf("receive: %w", err))
 		return
 	case t.evicted.Load() != nil:
-		l.end(t, *t.evicted.Load())
+		l.closeTransfer(t, *t.evicted.Load())
 		return
 	}
 	if n < 2 {
@@ -193,7 +193,7 @@ func (l *loop) read(t *transfer, now time.Time) {
 		return
 	}
 	if !t.dallies && now.After(t.deadline) { // F18
-		l.end(t, ErrTooLong)
+		l.closeTransfer(t, ErrTooLong)
 		return
 	}
 	l.handle(t, p, now)
@@ -232,7 +232,7 @@ func (l *loop) handle(t *transfer, p []byte, now time.Time) {
 		t.stage = stageIO
 		l.s.queue <- t
 	case done:
-		l.end(t, err)
+		l.closeTransfer(t, err)
 	}
 }
 
@@ -246,16 +246,16 @@ func (l *loop) sweep(now time.Time, stop bool) {
 				l.s.endDally(t)
 			}
 		case stop:
-			l.end(t, ErrStopped)
+			l.closeTransfer(t, ErrStopped)
 		case t.evicted.Load() != nil:
-			l.end(t, *t.evicted.Load())
+			l.closeTransfer(t, *t.evicted.Load())
 		case now.After(t.deadline): // F18
-			l.end(t, ErrTooLong)
+			l.closeTransfer(t, ErrTooLong)
 		case !late:
 		case t.tries >= l.s.cfg.Retries && t.endpoint.complete() && !t.request.write: // F09
-			l.end(t, nil)
+			l.closeTransfer(t, nil)
 		case t.tries >= l.s.cfg.Retries:
-			l.end(t, errors.Join(ErrTimeout, t.unsent))
+			l.closeTransfer(t, errors.Join(ErrTimeout, t.unsent))
 		default: // F05: after 1, 1, 2, 2, 3 times as long; a phone waits for 2 to 4 s before it gives up or sends its request again
 			t.tries++
 			t.send()
@@ -264,9 +264,10 @@ func (l *loop) sweep(now time.Time, stop bool) {
 	}
 }
 
-// end ends a transfer. Its place is free at once; where there is a file, a worker does the rest. A peer that aborted a transfer may have
+// closeTransfer ends a transfer: it sends the ERROR that err calls for, if any, and closes the socket or keeps it for another transfer.
+// The transfer's place is free at once; where there is a file, a worker does the rest. A peer that aborted a transfer may have
 // sent a new request before its ERROR was read: that request was counted as a repetition, and is served now.
-func (l *loop) end(t *transfer, err error) {
+func (l *loop) closeTransfer(t *transfer, err error) {
 	l.leave(t)
 	repeated := l.s.limits.release(t)
 	t.sendError(err)

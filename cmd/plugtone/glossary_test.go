@@ -16,12 +16,14 @@ import (
 // ordinary words, which other packages use in their ordinary sense.
 var privateNames = map[string]string{
 	"dhcp": "Ask book place worn fresh barren strangers kept onDisk View settle adopt steady unhold plan meet strays takeable fits sure rested " +
-		"Reach Elsewhere Moved Adviser Advice lane spare patrol lookAround ring bell hear way towards asker rush",
-	"tftp httpprov": "front side hear say stay toil oust crowd ErrCrowded ErrAnew begun letGo depart known refusal ends meter stretch Patience",
-	"provision": "inquiry settle Shelf shelved freeze lucky thawed guesses bond Flaw Said Renders epoch renew atHand KeptWindow WindowKeeper decoy " +
-		"desk seat cue telling shapes Prove Try Trial trying passing sized widen unlined memory Touched answerbook",
+		"Reach Elsewhere Moved Adviser Advice lane spare patrol lookAround ring bell hear way towards asker rush Foreign inquire question",
+	"dhcp/server": "rest",
+	"tftp httpprov": "front side hear say stay toil oust crowd ErrCrowded ErrAnew begun letGo depart known refusal ends meter stretch " +
+		"Patience over",
+	"provision": "inquiry settle Named Most made Shelf shelved freeze lucky thawed guesses bond Flaw Said Renders epoch renew atHand KeptWindow " +
+		"WindowKeeper decoy desk seat cue telling shapes Prove Try Trial trying passing sized widen unlined memory Touched answerbook",
 	"store":  "side Settle Left turned layOut happened seen grumble poke openSound stamps",
-	"daemon": "plan placed room census surroundings relocate farewell keepers keeper lint tryout",
+	"daemon": "plan placed room census surroundings relocate farewell keepers keeper lint tryout Within",
 	"admin":  "conforms deaf tidy plainly gone what",
 	"":       "house House town resident letter orderly somebody nobody anew whoever",
 }

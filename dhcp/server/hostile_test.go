@@ -138,8 +138,8 @@ func (c *client) renewed(t *testing.T) string {
 		for timeout := time.After(repeatAfter); timeout != nil; {
 			select {
 			case e := <-c.events:
-				if rest, ok := strings.CutPrefix(e, "renew "); ok {
-					return rest
+				if details, ok := strings.CutPrefix(e, "renew "); ok {
+					return details
 				}
 			case <-timeout:
 				timeout = nil

@@ -200,8 +200,8 @@ func (c *client) next(kind string) string {
 	for {
 		select {
 		case e := <-c.events:
-			if rest, ok := strings.CutPrefix(e, kind+" "); ok {
-				return rest
+			if details, ok := strings.CutPrefix(e, kind+" "); ok {
+				return details
 			}
 		case <-timeout:
 			c.t.Fatalf("no %q from %s within a minute", kind, c.cmd.Args)

@@ -37,8 +37,8 @@ func (p *pace) count(n int, at time.Time, first bool) {
 	}
 }
 
-// rest waits in the kernel. Go's timers are as exact as a millisecond, and wake another thread.
-func rest(d time.Duration) {
+// delay waits in the kernel. Go's timers are as exact as a millisecond, and wake another thread.
+func delay(d time.Duration) {
 	if d > 0 {
 		t := unix.NsecToTimespec(d.Nanoseconds())
 		_ = unix.Nanosleep(&t, nil) // it was interrupted: less is collected

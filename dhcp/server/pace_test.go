@@ -27,11 +27,11 @@ func TestOnlyVeryManyPacketsAreCollected(t *testing.T) {
 	}
 }
 
-// TestCollectedPacketsShareAWrite: what comes while the receiver rests is served before one write. Before packets were dense each had a
-// write of its own.
+// TestCollectedPacketsShareAWrite: what comes while the receiver delays its read is served before one write. Before packets were dense
+// each had a write of its own.
 func TestCollectedPacketsShareAWrite(t *testing.T) {
 	var clock atomic.Int64 // nanoseconds
-	writes, rests, goOn := make(chan int, 1), make(chan time.Duration), make(chan struct{})
+	writes, delays, goOn := make(chan int, 1), make(chan time.Duration), make(chan struct{})
 	served := 0
 	f := newReceiverFixture(t, func() {
 		if served > 0 { // else a signal has ended the read
@@ -41,8 +41,8 @@ func TestCollectedPacketsShareAWrite(t *testing.T) {
 	}, func(r *receiver) {
 		r.now = func() time.Time { return time.Unix(0, clock.Load()) }
 		r.serve = func(*packet, bool) { served++ }
-		r.rest = func(d time.Duration) {
-			rests <- d
+		r.delay = func(d time.Duration) {
+			delays <- d
 			<-goOn
 		}
 	})
@@ -58,8 +58,8 @@ func TestCollectedPacketsShareAWrite(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if d := receive(t, rests); d != collectFor {
-			t.Errorf("it rests for %v, want %v", d, collectFor)
+		if d := receive(t, delays); d != collectFor {
+			t.Errorf("it waits for %v, want %v", d, collectFor)
 		}
 		for range 3 {
 			f.send(t, 1)
@@ -69,7 +69,7 @@ func TestCollectedPacketsShareAWrite(t *testing.T) {
 			t.Errorf("%d packets before a write, want 3", n)
 		}
 	}
-	receive(t, rests)
+	receive(t, delays)
 	f.stop()
 	close(goOn)
 	if err := receive(t, f.ended); err != nil {

@@ -57,7 +57,7 @@ type receiver struct {
 	classify func(*packet) priority
 	serve    func(p *packet, busy bool) // keeps nothing of p
 	write    func()                     // ends a batch: writes its leases
-	rest     func(time.Duration)        // waits for so long
+	delay    func(time.Duration)        // waits for so long
 
 	queue *packetQueue
 	in    *inbox
@@ -128,7 +128,7 @@ func (r *receiver) read(ctx context.Context) (replaced bool, err error) {
 	var pace pace
 	for ctx.Err() == nil {
 		if turns == 0 && pace.dense {
-			r.rest(min(collectFor, collectFor-r.now().Sub(pace.began))) // less than nothing: not at all; more: the clock was set back
+			r.delay(min(collectFor, collectFor-r.now().Sub(pace.began))) // less than nothing: not at all; more: the clock was set back
 		}
 		n, err := r.in.read(r.sock, r.queue.used == 0)
 		if err != nil && ctx.Err() == nil {

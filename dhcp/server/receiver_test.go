@@ -40,7 +40,7 @@ func newReceiverFixture(t *testing.T, write func(), change ...func(*receiver)) *
 	f := &receiverFixture{served: make(chan byte, 10), client: client, ended: make(chan error, 1)}
 	f.receiver = &receiver{
 		sock: sock, observer: &Observer{}, log: logTo(t), now: time.Now, queue: newPacketQueue(8),
-		classify: func(*packet) priority { return unknownClient }, serve: func(p *packet, _ bool) { f.served <- p.buf[0] }, write: write, rest: rest,
+		classify: func(*packet) priority { return unknownClient }, serve: func(p *packet, _ bool) { f.served <- p.buf[0] }, write: write, delay: delay,
 	}
 	for _, c := range change {
 		c(f.receiver)

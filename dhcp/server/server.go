@@ -122,7 +122,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 func (s *Server) receiver(ctx context.Context) *receiver {
 	return &receiver{
 		sock: s.sock, observer: &s.cfg.Observer, log: s.cfg.Log, now: s.cfg.Now,
-		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, write: s.leases.WriteQueued, rest: rest,
+		classify: s.classify, serve: func(p *packet, busy bool) { s.serve(ctx, p, busy) }, write: s.leases.WriteQueued, delay: delay,
 		queue: newPacketQueue(s.cfg.Queue),
 	}
 }

@@ -163,11 +163,11 @@ func (in *inbox) fill(i int, at time.Time) (lost uint32, truncated bool) {
 	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
 	p.src = netip.AddrPortFrom(netip.AddrFrom4(name.Addr), port)
 	for oob := in.control[i][:m.Controllen]; len(oob) >= unix.SizeofCmsghdr; {
-		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
+		h, data, next, err := unix.ParseOneSocketControlMessage(oob)
 		if err != nil {
 			break
 		}
-		oob = rest
+		oob = next
 		switch {
 		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
 			p.ifindex = int(int32(binary.NativeEndian.Uint32(data)))
