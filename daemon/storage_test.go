@@ -47,8 +47,8 @@ func TestLostLeasesAreReportedAndTheTableIsDistrusted(t *testing.T) {
 		if log := r.log.String(); !strings.Contains(log, lost) || !strings.Contains(log, "leases may be missing") {
 			t.Errorf("%s: not in the log: %s", lost, log)
 		}
-		if text := r.must("GET", "/metrics", ""); !strings.Contains(text, `plugtone_store_damaged_records_total{file="`+leases.FileName+`"}`) {
-			t.Errorf("%s: no metric of damaged records", lost)
+		if text := r.must("GET", "/metrics", ""); !strings.Contains(text, "\n"+`plugtone_store_damage{file="`+lost+`"} 1`+"\n") {
+			t.Errorf("%s: not in the metrics", lost)
 		}
 		r.stop()
 		if err := <-r.ended; err != nil {

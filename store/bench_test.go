@@ -37,7 +37,7 @@ func TestMetricsOfTheStoreMove(t *testing.T) {
 	}
 	all := "file=events.db file=leases.db file=leases.journal file=plugtone.db"
 	if fmt.Sprint(names) != fmt.Sprint(map[string]string{"plugtone_store_bytes": all, "plugtone_store_commit_seconds": all, "plugtone_store_events_dropped_total": "",
-		"plugtone_store_damaged_records_total": "file=events.db file=leases.db file=plugtone.db", "plugtone_store_free_bytes": ""}) {
+		"plugtone_store_damage": all, "plugtone_store_damaged_records_total": "file=events.db file=leases.db file=plugtone.db", "plugtone_store_free_bytes": ""}) {
 		t.Errorf("metrics: %v", names)
 	}
 	if problems, err := testutil.GatherAndLint(r); err != nil || len(problems) > 0 {

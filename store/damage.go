@@ -54,7 +54,7 @@ const (
 	damageMax   = 50                  // newest records that are kept
 )
 
-// found records and logs damage.
+// found records, counts and logs damage.
 func (s *Store) found(d Damage) {
 	d.Time = s.cfg.Now().UTC().Truncate(time.Second)
 	if d.File == leases.FileName {
@@ -62,6 +62,7 @@ func (s *Store) found(d Damage) {
 	}
 	s.damage = append(s.damage, d)
 	s.notices = append(s.notices, d.Text)
+	s.metrics.damage.WithLabelValues(d.File).Inc()
 	s.cfg.Log.Error("damage in the data directory", "file", d.File, "kind", string(d.Kind), "text", d.Text)
 }
 

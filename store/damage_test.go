@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"plugtone/dhcp"
 	"plugtone/provision/fleet"
@@ -99,6 +100,9 @@ func TestLostLeaseFilesAreReported(t *testing.T) {
 			h, all := withLeases(t)
 			c.damage(h, t)
 			s := h.open()
+			if n := testutil.ToFloat64(s.metrics.damage.WithLabelValues(c.file)); n < 1 {
+				t.Errorf("the metric is %v", n)
+			}
 			found := leaseDamage(s)
 			if !slices.ContainsFunc(found, func(d Damage) bool {
 				return d.File == c.file && d.Kind == c.kind && d.Time.Equal(h.now) && d.Text != ""
@@ -124,6 +128,9 @@ func TestLostLeaseFilesAreReported(t *testing.T) {
 			if len(s.Notices()) != 0 || len(leaseDamage(s)) != len(found) || !leaseDamage(s)[0].Time.Equal(found[0].Time) {
 				t.Errorf("the next start reports %+v, notices %q", s.Damage(), s.Notices())
 			}
+			if n := testutil.ToFloat64(s.metrics.damage.WithLabelValues(c.file)); n != 0 {
+				t.Errorf("the metric is %v after the next start", n)
+			}
 			if got := leasesOf(t, s); len(got) != c.left+1 {
 				t.Errorf("%d leases after the next start", len(got))
 			}
@@ -139,6 +146,9 @@ func TestOtherLostFilesAreReported(t *testing.T) {
 		s := h.open()
 		if !s.has(name, Missing) || len(leaseDamage(s)) != 0 {
 			t.Errorf("%s: damage %+v", name, s.Damage())
+		}
+		if n := testutil.ToFloat64(s.metrics.damage.WithLabelValues(name)); n != 1 {
+			t.Errorf("%s: the metric is %v", name, n)
 		}
 		if got := leasesOf(t, s); !maps.Equal(got, all) {
 			t.Errorf("%s: %d leases", name, len(got))

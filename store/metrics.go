@@ -14,6 +14,7 @@ type metrics struct {
 	commits *prometheus.HistogramVec
 	dropped prometheus.Counter
 	damaged *prometheus.CounterVec
+	damage  *prometheus.GaugeVec
 	all     []prometheus.Collector
 }
 
@@ -28,6 +29,10 @@ func newMetrics() *metrics {
 			Name: "plugtone_store_damaged_records_total",
 			Help: "Records that did not match their checksums and were left out, by file.",
 		}, []string{"file"}),
+		damage: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "plugtone_store_damage",
+			Help: "What this start found wrong with a file: missing, cut short, damaged, changed or another data directory's. 0: nothing.",
+		}, []string{"file"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "plugtone_store_events_dropped_total",
 			Help: "Timeline entries, fetches and discovered phones that were dropped because events.db could not be written in time.",
@@ -36,13 +41,14 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer, s *Store) error {
-	m.all = []prometheus.Collector{m.commits, m.dropped, m.damaged}
+	m.all = []prometheus.Collector{m.commits, m.dropped, m.damaged, m.damage}
 	sizes := map[string]func() int64{leases.LogName: s.leasesDB.LogSize}
 	for name, f := range s.files {
 		sizes[name] = f.Size
 		m.damaged.WithLabelValues(name)
 	}
 	for name, size := range sizes {
+		m.damage.WithLabelValues(name)
 		m.all = append(m.all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name:        "plugtone_store_bytes",
 			Help:        "Size of a file of the store.",

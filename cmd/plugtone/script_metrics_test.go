@@ -42,6 +42,7 @@ var unmoved = map[string]string{
 	"plugtone_dhcp_broadcast_fallbacks_total": "TestOddEventsOfTheNetworkAreCounted",
 	"plugtone_dhcp_pool_full_seconds":         "TestGrowthIsSampledStoredAndForecast", // needs two weeks
 	"plugtone_other_pnp_responders_total":     "TestOddEventsOfTheNetworkAreCounted",
+	"plugtone_store_damage":                   "TestLostLeaseFilesAreReported",
 	"plugtone_store_damaged_records_total":    "TestDamagedRecordsAreCounted",
 	"plugtone_store_events_dropped_total":     "TestEventsThatWaitOnAFullDiskAreBoundedAndWrittenLater",
 	"plugtone_tftp_refusals_dropped_total":    "TestRefusalsNeverWait",
