@@ -20,6 +20,7 @@ const (
 	maxFunctionLines = 60
 	maxMethods       = 25
 	maxPackageLines  = 2500 // without tests
+	maxSubjectWords  = 5    // of a package, in docs/architecture.md
 )
 
 // sizedPackages are exempt from maxPackageLines, with the reason.
@@ -80,15 +81,19 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// checkPackageTable compares the table of packages in docs/architecture.md with the tree: every package, and its lines within a quarter.
+// checkPackageTable compares the table of packages in docs/architecture.md with the tree: every package, its lines within a quarter, and its
+// subject in five words.
 func checkPackageTable(t *testing.T, lines map[string]int) {
 	t.Helper()
 	listed := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9/-]+)` \\| (\\d+) \\| .+ \\|$").FindAllStringSubmatch(readRoot(t, "docs/architecture.md"), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z0-9/-]+)` \\| (\\d+) \\| (.+) \\|$").FindAllStringSubmatch(readRoot(t, "docs/architecture.md"), -1) {
 		listed[m[1]] = true
 		said, err := strconv.Atoi(m[2])
 		if n := lines[m[1]]; err != nil || n == 0 || max(said, n)-min(said, n) > n/4+10 {
 			t.Errorf("docs/architecture.md: package %s is listed with %d lines, and has %d", m[1], said, n)
+		}
+		if n := len(strings.Fields(m[3])); n > maxSubjectWords {
+			t.Errorf("docs/architecture.md: the subject of package %s has %d words; %d are the most", m[1], n, maxSubjectWords)
 		}
 	}
 	for dir, n := range lines {
