@@ -84,7 +84,8 @@ func (f fields) print(w io.Writer) error {
 	return nil
 }
 
-// clean keeps what came from the network from moving the cursor or breaking lines.
+// clean keeps what came from the network from moving the cursor or breaking lines. Unlike dhcp.Printable, it cuts nothing and shows a
+// character that is not printable by its escape, not by "?", so that an operator sees what the phone sent.
 func clean(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return s

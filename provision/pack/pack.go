@@ -71,14 +71,13 @@ type Rank int
 
 // Ranks of evidence.
 const (
-	RankNone      Rank = iota
-	RankOUI            // vendor of the network chip
-	RankParams         // option 55
-	RankFileName       // a name that several vendors may share
-	RankHostname       // option 12
-	RankClass          // options 43, 77, 124, 125
-	RankOption60       // option 60
-	RankUserAgent      // HTTP user agent
+	RankOUI       Rank = iota + 1 // vendor of the network chip
+	RankParams                    // option 55
+	RankFileName                  // a name that several vendors may share
+	RankHostname                  // option 12
+	RankClass                     // options 43, 77, 124, 125
+	RankOption60                  // option 60
+	RankUserAgent                 // HTTP user agent
 )
 
 // Clue is one piece of evidence that a pack understood.
