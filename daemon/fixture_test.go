@@ -209,10 +209,17 @@ func (r *running) must(method, path, body string) string {
 
 func (r *running) get(url string) (int, string) {
 	r.t.Helper()
+	return r.getAs(url, "Go-http-client/1.1")
+}
+
+// getAs requests a URL with a user agent.
+func (r *running) getAs(url, agent string) (int, string) {
+	r.t.Helper()
 	req, err := http.NewRequestWithContext(r.t.Context(), "GET", url, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	req.Header.Set("User-Agent", agent)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.t.Fatal(err)

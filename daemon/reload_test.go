@@ -203,7 +203,7 @@ func TestReloadsDoNotGrowTheHeap(t *testing.T) {
 				t.Fatalf("reload %d: %d %s", n, status, text)
 			}
 			// Names and agents that vary, as scanners' do.
-			r.get(fmt.Sprintf("%s0015659%03d%02x.cfg", url, n%1000, i))
+			r.getAs(fmt.Sprintf("%s0015659%03d%02x.cfg", url, n%1000, i), fmt.Sprintf("Scanner/%d.%d", n, i))
 		}
 		if n == 2 {
 			second = heapInUse()

@@ -11,6 +11,7 @@ import (
 	"plugtone/provision/internal/lru"
 	"plugtone/provision/pack"
 	"plugtone/provision/phonefile"
+	"plugtone/provision/resolve"
 )
 
 // How many entries the caches of a generation hold.
@@ -35,6 +36,7 @@ type generation struct {
 	// upstreams has where the files of phones with a profile are rendered.
 	upstreams *lru.Cache[profileKey, fleet.Upstream]
 	renders   callgroup.Group[fileKey, renderedFile]
+	places    resolve.Places
 
 	mu       sync.Mutex
 	revision uint64 // the newest of the records that was seen

@@ -29,6 +29,9 @@ func TestReloadsLeaveNoOldPacksInMemory(t *testing.T) {
 	var second uint64
 	for i := range 50 {
 		fetch()
+		if _, err := h.Status(t.Context(), front); err != nil { // remembers what files have a place for
+			t.Fatal(err)
+		}
 		old = append(old, weak.Make(h.packs))
 		site := *h.site
 		h.packs, h.site = provisiontest.Packs(t), &site
@@ -44,6 +47,7 @@ func TestReloadsLeaveNoOldPacksInMemory(t *testing.T) {
 			alive++
 		}
 	}
+	runtime.KeepAlive(h)
 	if alive > 0 {
 		t.Errorf("%d of %d replaced pack sets are still in memory", alive, len(old))
 	}

@@ -13,7 +13,6 @@ import (
 	"plugtone/provision/fleet"
 	"plugtone/provision/pack"
 	"plugtone/provision/registration"
-	"plugtone/provision/resolve"
 	"plugtone/provision/setting"
 	"plugtone/provision/timeline"
 	"plugtone/provision/trust"
@@ -59,7 +58,6 @@ type Service struct {
 	c       Config
 	trust   *trust.Service
 	subnets fleet.SubnetFinder
-	places  resolve.Places
 
 	authorizer authorizer
 	producer   producer

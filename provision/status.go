@@ -13,7 +13,8 @@ import (
 // States returns what computes the states of devices.
 func (s *Service) States() devicestatus.Reader {
 	return devicestatus.Reader{
-		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs, Site: s.c.Site, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now, Places: &s.places,
+		Records: s.c.Records, Leases: s.c.Leases, Packs: s.c.Packs, Site: s.c.Site, Fetches: s.c.Fetches, Timeline: s.c.Timeline, Registration: s.c.Registration, Now: s.c.Now,
+		Places:    func() *resolve.Places { return &s.current().places },
 		Overrides: overrides.Reader{Uploads: s.producer.uploads, Packs: s.c.Packs, Secrets: s.Secrets}.Of,
 		File: func(ctx context.Context, mac dhcp.MAC, f fleet.Fetch) devicestatus.File {
 			if out, ok := s.c.Elsewhere.File(ctx, mac, f); ok {
@@ -53,9 +54,9 @@ func (s *Service) StatusOf(ctx context.Context, d *fleet.Device) (devicestatus.S
 
 // Rendering returns what the files of devices are rendered with now. Its Validate renders them before a change is stored.
 func (s *Service) Rendering() resolve.Rendering {
-	site := s.c.Site()
-	return resolve.Rendering{Packs: s.c.Packs(), Site: site, Before: s.c.Records.View, Places: &s.places, Now: s.c.Now(), SubnetOf: func(d *fleet.Device) fleet.Subnet {
-		subnet, _ := s.subnets.Find(site, d.MAC, d)
+	g := s.current()
+	return resolve.Rendering{Packs: g.packs, Site: g.site, Before: s.c.Records.View, Places: &g.places, Now: s.c.Now(), SubnetOf: func(d *fleet.Device) fleet.Subnet {
+		subnet, _ := s.subnets.Find(g.site, d.MAC, d)
 		return subnet
 	}}
 }

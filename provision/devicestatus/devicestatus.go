@@ -92,7 +92,7 @@ type Reader struct {
 	Registration func([]registration.Account, netip.Addr) []registration.LineState
 	Overrides    func(*fleet.Device) []overrides.Override // nil: none are known
 	Now          func() time.Time
-	Places       *resolve.Places // nil: nothing is remembered
+	Places       func() *resolve.Places // nil: nothing is remembered
 }
 
 // Computed is the status of a device, and when it must be computed again.
@@ -354,8 +354,12 @@ func (s Reader) leftOut(d *fleet.Device, subnet fleet.Subnet) (left, beyond []st
 	if d.Vendor == "" {
 		return nil, nil
 	}
+	var places *resolve.Places
+	if s.Places != nil {
+		places = s.Places()
+	}
 	_ = s.Records.View(func(f fleet.View) (err error) {
-		left, beyond, err = s.Places.LeftOut(f, s.Packs(), s.Site(), subnet.Prefix, d, s.Now())
+		left, beyond, err = places.LeftOut(f, s.Packs(), s.Site(), subnet.Prefix, d, s.Now())
 		return err
 	})
 	return left, beyond
