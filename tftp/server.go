@@ -263,13 +263,12 @@ func (s *Server) worker(ctx context.Context) {
 		select {
 		case t := <-s.queue:
 			replaced := false
-			t.req.Waits = func() {
+			s.step(ctx, t, func() {
 				if !replaced {
 					replaced = true
 					go s.worker(ctx)
 				}
-			}
-			s.step(ctx, t)
+			})
 			if replaced {
 				return
 			}
@@ -279,8 +278,8 @@ func (s *Server) worker(ctx context.Context) {
 	}
 }
 
-// step takes a transfer one stage further. It recovers from panics in files and folders.
-func (s *Server) step(ctx context.Context, t *transfer) {
+// step takes a transfer one stage further. It calls waits before it waits for a PBX. It recovers from panics in files and folders.
+func (s *Server) step(ctx context.Context, t *transfer, waits func()) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.cfg.Log.Error("tftp: panic in transfer", "file", t.request.name, "addr", t.key.from, "panic", v)
@@ -291,7 +290,7 @@ func (s *Server) step(ctx context.Context, t *transfer) {
 	}()
 	switch t.stage {
 	case stageAnswer:
-		s.serve(ctx, t)
+		s.serve(ctx, t, waits)
 	case stageIO:
 		s.doIO(t)
 	case stageFinish:
@@ -299,13 +298,15 @@ func (s *Server) step(ctx context.Context, t *transfer) {
 	}
 }
 
-// serve looks up the answer and sends it.
-func (s *Server) serve(ctx context.Context, t *transfer) {
+// serve looks up the answer and sends it. The request of t stays as it is: at the end, drain reports transfers that wait for an answer.
+func (s *Server) serve(ctx context.Context, t *transfer, waits func()) {
 	var a provision.Answer
 	if why := filename.Problem(t.request.name, maxName); why != "" {
 		a = provision.Answer{Outcome: provision.NotFound, Reason: why, Status: 404}
 	} else {
-		a = s.lookUp(ctx, t.req)
+		req := t.req
+		req.Waits = waits
+		a = s.lookUp(ctx, req)
 	}
 	s.limits.setAnswer(t, a)
 	switch {
