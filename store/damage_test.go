@@ -22,14 +22,6 @@ import (
 	"plugtone/store/records"
 )
 
-// crashed copies the data directory as a killed process leaves it.
-func (h *fixture) crashed() *fixture {
-	h.t.Helper()
-	c := newFixture(h.t)
-	must(h.t, os.CopyFS(c.cfg.Dir, os.DirFS(h.cfg.Dir)))
-	return c
-}
-
 // withLeases is a data directory whose leases.db has the leases 0 to 9 and whose log has 10 to 19.
 func withLeases(t *testing.T) (h *fixture, all map[netip.Addr]dhcp.Lease) {
 	h = newFixture(t)

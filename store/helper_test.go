@@ -186,3 +186,11 @@ func (h *fixture) inMemory() {
 		h.t.Cleanup(func() { _ = unix.Unmount(h.cfg.Dir, unix.MNT_DETACH) })
 	}
 }
+
+// crashed copies the data directory as a killed process leaves it.
+func (h *fixture) crashed() *fixture {
+	h.t.Helper()
+	c := newFixture(h.t)
+	must(h.t, os.CopyFS(c.cfg.Dir, os.DirFS(h.cfg.Dir)))
+	return c
+}
