@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"plugtone/dhcp/netlab"
 	"plugtone/store/etcd"
 )
@@ -105,11 +107,27 @@ func (c *Cluster) Lose() {
 	c.waitAnswer(0)
 }
 
-// Signal sends a signal, such as SIGSTOP, to a server.
+// Signal sends a signal to a server. After SIGSTOP it waits until the server does nothing more: its threads stop one after the other.
 func (c *Cluster) Signal(i int, s os.Signal) {
-	if err := c.servers[i].cmd.Process.Signal(s); err != nil {
+	c.t.Helper()
+	p := c.servers[i].cmd.Process
+	if err := p.Signal(s); err != nil {
 		c.t.Fatal(err)
 	}
+	for deadline := time.Now().Add(time.Minute); s == syscall.SIGSTOP && !stopped(p.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("etcd %d goes on after SIGSTOP", i)
+		}
+	}
+}
+
+// stopped reports whether all threads of a process are stopped.
+func stopped(pid int) bool {
+	threads, err := procfs.AllThreads(pid)
+	return err == nil && !slices.ContainsFunc(threads, func(t procfs.Proc) bool {
+		stat, err := t.Stat()
+		return err == nil && stat.State != "T"
+	})
 }
 
 // Leader returns which server leads the others.
