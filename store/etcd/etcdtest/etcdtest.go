@@ -114,8 +114,10 @@ func (c *Cluster) Signal(i int, s os.Signal) {
 	if err := p.Signal(s); err != nil {
 		c.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); s == syscall.SIGSTOP && !stopped(p.Pid); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	defer cancel()
+	for s == syscall.SIGSTOP && !stopped(p.Pid) {
+		if ctx.Err() != nil {
 			c.t.Fatalf("etcd %d goes on after SIGSTOP", i)
 		}
 	}
