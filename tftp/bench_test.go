@@ -62,9 +62,6 @@ func BenchmarkSocket(b *testing.B) {
 			l := newTestLoop(b)
 			for b.Loop() {
 				sock, err := l.socket(netip.MustParseAddr("127.0.0.1"), netip.MustParseAddrPort("127.0.0.1:9"))
-				if err == nil && !sock.used {
-					err = l.poll.add(sock.fd)
-				}
 				if err != nil {
 					b.Fatal(err)
 				}

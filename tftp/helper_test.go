@@ -205,7 +205,7 @@ var waitFor = provisiontest.WaitFor
 // newTestLoop returns a loop without transfers.
 func newTestLoop(t testing.TB) *loop {
 	t.Helper()
-	l, err := newLoop(&Server{cfg: Config{Resend: time.Second, Now: time.Now}})
+	l, err := newLoop(&Server{cfg: Config{Resend: time.Second, Now: time.Now}}, nil)
 	must(t, err)
 	t.Cleanup(func() { must(t, l.close()) })
 	return l

@@ -12,19 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop waits for the packets of many transfers at once, in one goroutine: a packet is read and answered without waking another.
-// What might wait, the disk and the answer, is done by a worker, which gives the transfer back.
+// loop waits for the packets of many transfers at once, in one goroutine: a packet is read and answered without waking another. The first one
+// reads the requests, too. What might wait, the disk and an answer, is done by a worker, which gives the transfer back.
 type loop struct {
-	s    *Server
-	poll *poller
-	buf  []byte
-	mine map[int32]*transfer // by socket
+	s        *Server
+	poll     *poller
+	buf      []byte
+	requests []*listener // watched first
+	mine     []*transfer // watched after these, in this order
+	ticking  bool
 
 	mu      sync.Mutex
 	added   []*transfer
-	spare   []int          // sockets without a port, watched, for the next transfers
-	paused  map[int32]bool // sockets that received a packet before their transfer was added
-	running bool
+	spare   []int // sockets without a port, for the next transfers
+	asleep  bool  // it waits: what is added has to wake it
 	stopped bool
 	done    sync.WaitGroup
 }
@@ -32,19 +33,23 @@ type loop struct {
 // maxSpare is how many sockets of ended transfers wait for others.
 const maxSpare = 64
 
-func newLoop(s *Server) (*loop, error) {
+// newLoop returns a loop that reads the requests of these listeners. run is to be called.
+func newLoop(s *Server, requests []*listener) (*loop, error) {
 	p, err := newPoller(min(max(s.cfg.Resend/8, time.Millisecond), 100*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
-	return &loop{s: s, poll: p, buf: make([]byte, chunkSize+5), mine: map[int32]*transfer{}, paused: map[int32]bool{}}, nil
+	for _, l := range requests {
+		p.add(l.fd)
+	}
+	return &loop{s: s, poll: p, buf: make([]byte, chunkSize+5), requests: requests}, nil
 }
 
 // socket returns a socket on a new port for one peer. One that was used before, and had its port taken, costs the kernel less than a new
 // one does (BenchmarkSocket).
 func (l *loop) socket(local netip.Addr, peer netip.AddrPort) (socket, error) {
 	l.mu.Lock()
-	used := socket{peer: rawAddr(peer), used: true}
+	used := socket{peer: rawAddr(peer)}
 	if last := len(l.spare) - 1; last >= 0 {
 		used.fd, l.spare = l.spare[last], l.spare[:last]
 	}
@@ -69,41 +74,19 @@ func (l *loop) save(s *socket) {
 	}
 }
 
-// pause ignores a socket of which no transfer is known, until there is one: the packet came before the transfer was added.
-func (l *loop) pause(fd int32) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !slices.ContainsFunc(l.added, func(t *transfer) bool { return int32(t.sock.fd) == fd }) {
-		l.paused[fd] = l.poll.watch(int(fd), 0) == nil
-	}
-}
-
-// add adds a transfer to the loop, which runs as long as it has any.
+// add adds a transfer to the loop.
 func (l *loop) add(t *transfer) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
 		return ErrStopped
 	}
-	if !l.running {
-		if err := l.poll.setTicking(true); err != nil {
-			return err
-		}
-		l.running = true
-		l.done.Go(l.run)
+	l.added = append(l.added, t)
+	if l.asleep {
+		l.asleep = false
+		l.poll.wake()
 	}
-	l.added = append(l.added, t) // before there can be an event for it
-	var err error
-	if !t.sock.used {
-		err = l.poll.add(t.sock.fd)
-	} else if fd := int32(t.sock.fd); l.paused[fd] {
-		delete(l.paused, fd)
-		err = l.poll.watch(t.sock.fd, unix.EPOLLIN)
-	}
-	if err != nil {
-		l.added = l.added[:len(l.added)-1]
-	}
-	return err
+	return nil
 }
 
 // close ends all transfers that the loop still has, and waits until it has released them.
@@ -111,30 +94,58 @@ func (l *loop) close() error {
 	l.mu.Lock()
 	l.stopped = true
 	l.mu.Unlock()
+	l.poll.wake()
 	l.done.Wait()
+	l.mu.Lock() // a worker may be late
+	defer l.mu.Unlock()
 	for _, fd := range l.spare {
 		_ = unix.Close(fd)
 	}
+	l.spare = nil
 	return l.poll.close()
 }
 
 func (l *loop) run() {
+	// A request that was found is read when the packets of transfers that came before it have been: a phone's last ACK comes before its next
+	// request, and may have come after they were looked at.
+	asked := false
 	for {
-		ready, tick := l.poll.wait(len(l.mine) == 1)
 		stop := l.collect()
-		now := l.s.cfg.Now()
-		for _, e := range ready {
-			if t := l.mine[e.Fd]; t != nil {
-				l.read(t, now)
-			} else if int(e.Fd) != l.poll.timer {
-				l.pause(e.Fd)
+		if l.poll.look() || l.mayWait() && l.poll.wait() {
+			now := l.s.cfg.Now()
+			for i := len(l.mine) - 1; i >= 0; i-- { // backwards, as one that leaves is replaced by the last
+				if l.poll.ready(len(l.requests) + i) {
+					l.read(l.mine[i], now)
+				}
+			}
+			if asked = !asked && l.requested(); !asked {
+				l.readRequests()
+			}
+			if l.poll.ticked() {
+				l.sweep(now, stop)
 			}
 		}
-		if tick {
-			l.sweep(now, stop)
-			if l.idle() {
-				return
-			}
+		if stop {
+			l.sweep(l.s.cfg.Now(), stop)
+			return
+		}
+	}
+}
+
+// requested reports whether a listener has packets.
+func (l *loop) requested() bool {
+	for i := range l.requests {
+		if l.poll.ready(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loop) readRequests() {
+	for i, r := range l.requests {
+		if l.poll.ready(i) && !l.s.readReady(r) {
+			l.poll.ignore(i)
 		}
 	}
 }
@@ -143,26 +154,29 @@ func (l *loop) run() {
 func (l *loop) collect() (stop bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.asleep = false
 	for _, t := range l.added {
-		l.mine[int32(t.sock.fd)] = t
+		t.number = len(l.mine)
+		l.mine = append(l.mine, t)
+		l.poll.add(t.sock.fd)
 	}
 	clear(l.added)
 	l.added = l.added[:0]
+	if busy := len(l.mine) > 0; busy != l.ticking {
+		l.ticking = busy
+		if err := l.poll.setTicking(busy); err != nil {
+			l.s.cfg.Log.Error("tftp: loop", "err", err)
+		}
+	}
 	return l.stopped
 }
 
-// idle reports whether no transfer is left. Then the loop ends.
-func (l *loop) idle() bool {
+// mayWait reports whether there is nothing to take over. From then on what is added wakes the loop.
+func (l *loop) mayWait() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.mine)+len(l.added) > 0 {
-		return false
-	}
-	if err := l.poll.setTicking(false); err != nil {
-		l.s.cfg.Log.Error("tftp: loop", "err", err)
-	}
-	l.running = false
-	return true
+	l.asleep = len(l.added) == 0 && !l.stopped
+	return l.asleep
 }
 
 // read reads one packet from a transfer's socket.
@@ -227,8 +241,6 @@ func (l *loop) handle(t *transfer, p []byte, now time.Time) {
 		t.again = now.Add(t.interval(&l.s.cfg))
 	case doIO:
 		l.leave(t)
-		l.poll.remove(t.sock.fd)
-		t.sock.used = false
 		t.stage = stageIO
 		l.s.queue <- t
 	case done:
@@ -238,7 +250,7 @@ func (l *loop) handle(t *transfer, p []byte, now time.Time) {
 
 // sweep sends the packets that are due again, and ends the transfers that are done.
 func (l *loop) sweep(now time.Time, stop bool) {
-	for _, t := range l.mine {
+	for _, t := range slices.Backward(l.mine) {
 		switch late := !now.Before(t.again); {
 		case t.dallies:
 			if late || stop {
@@ -286,4 +298,12 @@ func (l *loop) closeTransfer(t *transfer, err error) {
 	}
 }
 
-func (l *loop) leave(t *transfer) { delete(l.mine, int32(t.sock.fd)) }
+// leave ends watching a transfer's socket. The last transfer takes its number.
+func (l *loop) leave(t *transfer) {
+	l.poll.remove(len(l.requests) + t.number)
+	last := len(l.mine) - 1
+	l.mine[t.number] = l.mine[last]
+	l.mine[t.number].number = t.number
+	l.mine[last] = nil
+	l.mine = l.mine[:last]
+}

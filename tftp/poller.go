@@ -3,62 +3,79 @@ package tftp
 import (
 	"errors"
 	"fmt"
-	"os"
-	"syscall"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// poller waits for many sockets and a tick. The epoll is itself watched by Go's scheduler, so that waiting for many sockets
-// holds no thread.
+// poller waits for packets of many sockets, a tick, and a call of wake. It uses poll(2), which gets the list of sockets with each call: with
+// epoll the kernel would enter each packet in a list when it comes, which takes longer than poll takes to look at a socket (docs/performance.md).
 type poller struct {
-	file   *os.File
-	conn   syscall.RawConn
-	epoll  int
-	timer  int
-	tick   time.Duration
-	events [64]unix.EpollEvent
+	woken, timer int           // descriptors
+	fds          []unix.PollFd // these two, and what was added
+	tick         time.Duration
 }
 
+// ownFDs is how many of poller.fds are its own.
+const ownFDs = 2
+
 func newPoller(tick time.Duration) (*poller, error) {
-	p := &poller{tick: tick}
-	var err error
-	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("tftp: epoll: %w", err)
-	}
-	if err = unix.SetNonblock(p.epoll, true); err != nil { // else os.NewFile does not register it with the scheduler
-		return nil, errors.Join(fmt.Errorf("tftp: epoll: %w", err), unix.Close(p.epoll))
-	}
-	p.file = os.NewFile(uintptr(p.epoll), "epoll")
-	if p.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
-		return nil, errors.Join(fmt.Errorf("tftp: timer: %w", err), p.file.Close())
-	}
-	if p.conn, err = p.file.SyscallConn(); err == nil {
-		err = p.add(p.timer)
-	}
+	woken, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		return nil, errors.Join(err, p.close())
+		return nil, fmt.Errorf("tftp: eventfd: %w", err)
 	}
+	timer, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("tftp: timer: %w", err), unix.Close(woken))
+	}
+	p := &poller{woken: woken, timer: timer, tick: tick}
+	p.fds = []unix.PollFd{{Fd: int32(woken), Events: unix.POLLIN}, {Fd: int32(timer), Events: unix.POLLIN}}
 	return p, nil
 }
 
-// add watches a socket for packets.
-func (p *poller) add(fd int) error {
-	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
-		return fmt.Errorf("epoll: %w", err)
+// add watches a socket for packets. Sockets are numbered from 0 as they are added.
+func (p *poller) add(fd int) { p.fds = append(p.fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}) }
+
+// remove ends that. The last socket takes the number.
+func (p *poller) remove(n int) {
+	last := len(p.fds) - 1
+	p.fds[ownFDs+n] = p.fds[last]
+	p.fds = p.fds[:last]
+}
+
+// ignore has a socket never be ready again. It keeps its number.
+func (p *poller) ignore(n int) { p.fds[ownFDs+n] = unix.PollFd{Fd: -1} }
+
+// ready reports whether a socket had a packet, or an error, when look or wait returned.
+func (p *poller) ready(n int) bool { return p.fds[ownFDs+n].Revents != 0 }
+
+// look reports whether any socket is ready. It is too short for Go's scheduler to know of it.
+func (p *poller) look() bool {
+	var now unix.Timespec
+	n, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(unsafe.SliceData(p.fds))), uintptr(len(p.fds)), uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return e == 0 && n > 0
+}
+
+// wait waits until there is something, and reports whether there is: a signal ends it as well. It holds a thread.
+func (p *poller) wait() bool {
+	n, err := unix.Ppoll(p.fds, nil, nil)
+	return err == nil && n > 0
+}
+
+// wake makes wait return, from another goroutine. A second one before that does nothing.
+func (p *poller) wake() { _, _ = unix.Write(p.woken, []byte{0, 0, 0, 0, 0, 0, 0, 1}) }
+
+// ticked reports whether there was a tick, after look or wait has found something.
+func (p *poller) ticked() bool {
+	var count [8]byte
+	for _, own := range p.fds[:ownFDs] {
+		if own.Revents != 0 {
+			_, _ = unix.Read(int(own.Fd), count[:])
+		}
 	}
-	return nil
+	return p.fds[1].Revents != 0
 }
-
-// watch changes which events of a socket that was added are waited for.
-func (p *poller) watch(fd int, events uint32) error {
-	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
-}
-
-// remove ends that. A socket that is closed needs no removal.
-func (p *poller) remove(fd int) { _ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil) }
 
 // setTicking starts or stops the ticks.
 func (p *poller) setTicking(on bool) error {
@@ -73,31 +90,4 @@ func (p *poller) setTicking(on bool) error {
 	return nil
 }
 
-// wait returns the sockets that have packets, valid until the next wait, and whether there was a tick. With many sockets there
-// mostly is one already; when not, the goroutine is parked. With a single one the thread waits: that costs other goroutines
-// more, but it wakes up sooner.
-func (p *poller) wait(single bool) (ready []unix.EpollEvent, tick bool) {
-	n := 0
-	if single {
-		n, _ = unix.EpollWait(p.epoll, p.events[:], -1) // an error is EINTR, and no events
-	} else {
-		_ = p.conn.Read(func(fd uintptr) bool { // fails only when closed, after the loop has ended
-			r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)), 0, 0, 0)
-			if n = int(r); e != 0 {
-				n = 0
-			}
-			return n > 0
-		})
-	}
-	ready = p.events[:max(n, 0)]
-	for _, e := range ready {
-		if e.Fd == int32(p.timer) {
-			var count [8]byte
-			_, _ = unix.Read(p.timer, count[:])
-			tick = true
-		}
-	}
-	return ready, tick
-}
-
-func (p *poller) close() error { return errors.Join(unix.Close(p.timer), p.file.Close()) }
+func (p *poller) close() error { return errors.Join(unix.Close(p.woken), unix.Close(p.timer)) }

@@ -13,8 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"plugtone/provision"
-	"plugtone/provision/filename"
 	"plugtone/provision/fleet"
 )
 
@@ -31,6 +32,10 @@ type Server struct {
 	turn      atomic.Uint32  // of the loops, for the next file from the disk
 	transfers sync.WaitGroup // admitted and not yet reported
 	dallying  atomic.Int64   // sockets that only repeat the last ACK of an upload
+
+	reading sync.Mutex // held while a loop reads requests
+	closing bool       // no more are to be read; under reading
+	failed  chan error // why reading has ended
 
 	foreign, broadcast, malformed, refusalsDropped atomic.Uint64
 }
@@ -49,7 +54,7 @@ func New(cfg Config, a Answerer, o Observer) (*Server, error) {
 	if o == nil {
 		o = func(provision.Request, provision.Answer, int64, time.Duration, error) {}
 	}
-	s := &Server{cfg: cfg, answer: a, observe: o, queue: make(chan *transfer, 2*cfg.MaxTransfers), quit: make(chan struct{})}
+	s := &Server{cfg: cfg, answer: a, observe: o, queue: make(chan *transfer, 2*cfg.MaxTransfers), quit: make(chan struct{}), failed: make(chan error, 1)}
 	s.limits = newLimiter(&s.cfg)
 	return s, nil
 }
@@ -80,34 +85,37 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	listeners, err := s.open(ctx)
 	defer func() {
 		for _, l := range listeners {
-			l.conn.Close()
+			l.close()
 		}
 	}()
 	if err != nil {
 		return err
 	}
-	if err := s.makeLoops(); err != nil {
-		return err
-	}
 	answering, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()
+	if err := s.makeLoops(listeners); err != nil {
+		return err
+	}
 	for range s.cfg.Workers {
 		go s.worker(answering)
 	}
 	var readers sync.WaitGroup
-	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		readers.Go(func() {
-			if err := s.read(l); err != nil {
-				failed <- err
-			}
-		})
+		if l.conn != nil {
+			readers.Go(func() {
+				for s.readOne(l) == nil {
+				}
+			})
+		}
 	}
 	ready()
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+	case err = <-s.failed:
 	}
+	s.reading.Lock()
+	s.closing = true
+	s.reading.Unlock()
 	for _, l := range listeners {
 		l.interrupt()
 	}
@@ -115,14 +123,19 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	return errors.Join(err, s.drain(giveUp))
 }
 
-// makeLoops makes a loop for each processor, up to a few: one does what a gigabit link can carry.
-func (s *Server) makeLoops() error {
+// makeLoops starts a loop for each thread that may run Go code, up to a few: one does what a gigabit link can carry. The first one reads the requests.
+func (s *Server) makeLoops(listeners []*listener) error {
+	requests := slices.DeleteFunc(slices.Clone(listeners), func(l *listener) bool { return l.conn != nil })
 	for range min(runtime.GOMAXPROCS(0), 4) {
-		l, err := newLoop(s)
+		l, err := newLoop(s, requests)
 		if err != nil {
 			return errors.Join(err, s.closeLoops())
 		}
 		s.loops = append(s.loops, l)
+		requests = nil
+	}
+	for _, l := range s.loops {
+		l.done.Go(l.run)
 	}
 	return nil
 }
@@ -180,37 +193,62 @@ func (s *Server) empty() {
 
 // open takes the given sockets and opens the others. What it returns is to be closed, also beside an error.
 func (s *Server) open(ctx context.Context) (listeners []*listener, err error) {
-	for _, c := range s.cfg.Conns {
-		listeners = append(listeners, newListener(c))
-	}
+	conns := slices.Clone(s.cfg.Conns)
 	for _, addr := range s.cfg.Listen {
 		var lc net.ListenConfig
-		c, err := lc.ListenPacket(ctx, "udp4", addr)
-		if err != nil {
-			return listeners, fmt.Errorf("tftp %s: %w", addr, err)
+		c, listenErr := lc.ListenPacket(ctx, "udp4", addr)
+		if listenErr != nil {
+			err = fmt.Errorf("tftp %s: %w", addr, listenErr)
+			break
 		}
-		listeners = append(listeners, newListener(c))
+		conns = append(conns, c)
 	}
-	return listeners, nil
+	for _, c := range conns {
+		l, problem := newListener(c)
+		listeners, err = append(listeners, l), errors.Join(err, problem)
+	}
+	return listeners, err
 }
 
-// read reads the packets of one listener.
-func (s *Server) read(l *listener) error {
-	const maxErrors = 100 // in a row: the socket is dead, and reading on would spin
-	for bad := 0; ; {
-		p, from, local, unicast, err := l.read()
-		switch {
-		case err != nil && interrupted(err):
-			return nil
-		case err != nil:
-			if bad++; bad == maxErrors {
-				return fmt.Errorf("tftp %s: %w", l.local, err)
-			}
+// readReady reads some packets of a listener, as transfers wait meanwhile. It returns false when there is no more to be read.
+func (s *Server) readReady(l *listener) bool {
+	s.reading.Lock() // what is read is admitted before Run waits for the last transfer
+	defer s.reading.Unlock()
+	for range 8 {
+		if s.closing {
+			return false
+		}
+		switch err := s.readOne(l); err {
+		case nil:
+		case unix.EAGAIN:
+			return true
 		default:
-			bad = 0
-			s.receive(l, p, from, local, unicast)
+			return false
 		}
 	}
+	return true
+}
+
+// readOne reads a packet. An error ends reading, but for EAGAIN; many in a row end Run: the socket is dead, and reading on would spin.
+func (s *Server) readOne(l *listener) error {
+	const maxErrors = 100
+	p, from, local, unicast, err := l.read()
+	switch {
+	case err == unix.EAGAIN || err != nil && interrupted(err):
+		return err
+	case err == nil:
+		l.bad = 0
+		s.receive(l, p, from, local, unicast)
+		return nil
+	}
+	if l.bad++; l.bad < maxErrors {
+		return nil
+	}
+	select {
+	case s.failed <- fmt.Errorf("tftp %s: %w", l.local, err):
+	default: // another one has failed
+	}
+	return err
 }
 
 // receive refuses or drops a packet, or queues it as a request.
@@ -280,86 +318,13 @@ func (s *Server) worker(ctx context.Context) {
 
 // step takes a transfer one stage further. It calls waits before it waits for a PBX. It recovers from panics in files and folders.
 func (s *Server) step(ctx context.Context, t *transfer, waits func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.cfg.Log.Error("tftp: panic in transfer", "file", t.request.name, "addr", t.key.from, "panic", v)
-			defer s.report(t, fmt.Errorf("panic: %v", v))
-			defer func() { _ = recover() }() // what has panicked may do so again when it is closed
-			t.release()
-		}
-	}()
+	defer recovered(s, t)
 	switch t.stage {
 	case stageAnswer:
-		s.serve(ctx, t, waits)
+		s.serve(t, s.lookUp(ctx, t, waits))
 	case stageIO:
 		s.doIO(t)
 	case stageFinish:
 		s.finish(t, t.err)
 	}
-}
-
-// serve looks up the answer and sends it. The request of t stays as it is: at the end, drain reports transfers that wait for an answer.
-func (s *Server) serve(ctx context.Context, t *transfer, waits func()) {
-	var a provision.Answer
-	if why := filename.Problem(t.request.name, maxName); why != "" {
-		a = provision.Answer{Outcome: provision.NotFound, Reason: why, Status: 404}
-	} else {
-		req := t.req
-		req.Waits = waits
-		a = s.lookUp(ctx, req)
-	}
-	s.limits.setAnswer(t, a)
-	switch {
-	case a.Outcome == provision.InternalError:
-		s.report(t, a.Err) // nothing is sent: the phone retries
-	case a.Silent:
-		s.report(t, nil)
-	case a.Outcome == provision.Received, a.Outcome == provision.Served && !t.request.write:
-		err := ErrEvicted
-		if s.limits.register(t) {
-			err = s.start(t, a)
-		}
-		if err != nil {
-			s.finish(t, err)
-		}
-	case t.request.write && a.Outcome == provision.Rejected:
-		s.reject(t, errTooLarge, ErrNoUpload)
-	case t.request.write:
-		s.reject(t, errNoUploads, ErrNoUpload)
-	default:
-		s.reject(t, errNotFound, nil)
-	}
-}
-
-// reject ends a transfer that does not begin. Its place is free before the ERROR leaves: a phone may repeat its request at once.
-func (s *Server) reject(t *transfer, e errorPacket, err error) {
-	t.release()
-	s.limits.release(t)
-	s.refuse(t.listener, e, t.local, t.key.from, t.leased || t.answer.Known)
-	s.report(t, err)
-}
-
-// lookUp calls the Answerer. It recovers from panics and checks the outcome.
-func (s *Server) lookUp(ctx context.Context, r provision.Request) (a provision.Answer) {
-	defer func() {
-		if v := recover(); v != nil {
-			a = internalError(fmt.Errorf("panic: %v", v))
-			s.cfg.Log.Error("tftp: panic in answer", "file", r.Name, "addr", r.From, "panic", v)
-		}
-	}()
-	a = s.answer.Answer(ctx, r)
-	switch a.Outcome {
-	case provision.Served, provision.NotFound, provision.Expected404, provision.Refused, provision.Rejected, provision.InternalError:
-	case provision.Received:
-		if a.Upload == nil || r.Method != "PUT" {
-			return internalError(fmt.Errorf("an upload in answer to %s", r.Method))
-		}
-	default:
-		return internalError(fmt.Errorf("answer without an outcome (%q)", a.Outcome))
-	}
-	return a
-}
-
-func internalError(err error) provision.Answer {
-	return provision.Answer{Outcome: provision.InternalError, Reason: err.Error(), Status: 503, Err: err}
 }

@@ -1,6 +1,7 @@
 package tftp
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"unsafe"
@@ -15,7 +16,6 @@ type socket struct {
 	fd    int // 0: none
 	peer  unix.RawSockaddrInet4
 	plain bool // the kernel does not split what is sent
-	used  bool // by an earlier transfer, so that the loop waits for its packets already
 }
 
 // openSocket opens a socket on a new port of the local address, or of all addresses when local is not known, for one peer.
@@ -69,6 +69,12 @@ func rawAddr(a netip.AddrPort) unix.RawSockaddrInet4 {
 	raw := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: a.Addr().As4()}
 	*(*[2]byte)(unsafe.Pointer(&raw.Port)) = [2]byte{byte(a.Port() >> 8), byte(a.Port())}
 	return raw
+}
+
+// addrOf is the reverse of rawAddr.
+func addrOf(a *unix.RawSockaddrInet4) netip.AddrPort {
+	port := (*[2]byte)(unsafe.Pointer(&a.Port))
+	return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), binary.BigEndian.Uint16(port[:]))
 }
 
 // recv reads a packet into b, which is longer than the longest. The error is EAGAIN when there is none.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,14 +28,12 @@ func TestUsedSocketIsLikeANewOne(t *testing.T) {
 	peer := p.c.LocalAddr().(*net.UDPAddr).AddrPort()
 	ports := map[uint16]bool{}
 	for n, addr := range []string{"127.0.0.1", "127.0.0.9", "0.0.0.0", "127.0.0.1"} {
+		spare := slices.Clone(l.spare)
 		s, err := l.socket(netip.MustParseAddr(addr), peer)
 		must(t, err)
-		if !s.used {
-			must(t, l.poll.add(s.fd))
-		}
 		at := boundTo(t, s)
-		if at.Addr().String() != addr || s.used != (n > 0) {
-			t.Fatalf("bound to %s, wanted address %s; used before: %v", at, addr, s.used)
+		if used := slices.Contains(spare, s.fd); at.Addr().String() != addr || used != (n > 0) {
+			t.Fatalf("bound to %s, wanted address %s; used before: %v", at, addr, used)
 		}
 		ports[at.Port()] = true
 		if got, _, err := s.recv(make([]byte, 10)); err != unix.EAGAIN {
@@ -57,41 +56,26 @@ func TestUsedSocketIsLikeANewOne(t *testing.T) {
 	}
 }
 
-// A packet that comes before its transfer was added waits, without waking the loop again and again.
+// A packet that comes before its transfer was added waits in the socket, and a loop that waits is woken by what is added.
 func TestPacketBeforeItsTransferIsAdded(t *testing.T) {
 	t.Parallel()
 	l := newTestLoop(t)
 	p := newPhone(t, "127.0.0.1")
 	s, err := l.socket(netip.MustParseAddr("127.0.0.1"), p.c.LocalAddr().(*net.UDPAddr).AddrPort())
 	must(t, err)
-	must(t, l.poll.add(s.fd))
-	l.save(&s)
-	s, err = l.socket(netip.MustParseAddr("127.0.0.1"), p.c.LocalAddr().(*net.UDPAddr).AddrPort())
-	must(t, err)
 	defer s.close()
 	p.send(boundTo(t, s), []byte("\x00\x04\x00\x00"))
-	events := func() int {
-		var found [8]unix.EpollEvent
-		n, err := unix.EpollWait(l.poll.epoll, found[:], 0)
-		must(t, err)
-		return n
+	if l.poll.look() || !l.mayWait() {
+		t.Fatal("a socket without a transfer is waited for")
 	}
-	if n := events(); n != 1 {
-		t.Fatalf("%d events", n)
-	}
-	l.pause(int32(s.fd))
-	if n := events(); n != 0 {
-		t.Errorf("%d events of a socket without a transfer", n)
-	}
-	l.running = true // the test waits itself
 	must(t, l.add(&transfer{sock: s}))
-	if n := events(); n != 1 {
-		t.Errorf("%d events once the transfer is added", n)
+	if !l.poll.wait() {
+		t.Error("the loop isn't woken")
 	}
-	l.pause(int32(s.fd)) // the transfer is known, so that it is no stranger
-	if n := events(); n != 1 {
-		t.Errorf("%d events of a socket whose transfer was added just now", n)
+	if l.collect(); !l.poll.look() || !l.poll.ready(0) {
+		t.Error("the packet of a transfer that was added is not found")
 	}
+	l.leave(l.mine[0])
 }
 
 // Only a socket whose peer has received everything is used again: what was sent to a host that does not answer still fills its buffer.
@@ -125,5 +109,23 @@ func TestSocketsOfFailedTransfersAreClosed(t *testing.T) {
 	}
 	if n := spare(s); n != 1 {
 		t.Errorf("%d sockets after three transfers", n)
+	}
+}
+
+// A worker whose answer came after the server has ended sends nothing: the number of the listener's socket may be another's.
+func TestClosedListenerSendsNothing(t *testing.T) {
+	t.Parallel()
+	c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	must(t, err)
+	l, err := newListener(c)
+	must(t, err)
+	p := newPhone(t, "127.0.0.1")
+	to := p.c.LocalAddr().(*net.UDPAddr).AddrPort()
+	if !l.refuse(errNotFound, l.local, to, 100) {
+		t.Fatal("nothing is sent")
+	}
+	l.close()
+	if l.refuse(errNotFound, l.local, to, 100) {
+		t.Error("a closed listener sends")
 	}
 }

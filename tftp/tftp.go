@@ -1,15 +1,15 @@
 // Package tftp serves phones' files over TFTP (RFC 1350, 2347, 2348, 2349, 7440). It is for sockets, packets and limits, and not for
 // the files: every name goes to an Answerer, and its answer is sent, refused or ignored.
 //
-// A listener reads the requests on port 69. It drops what is forged, repeated or beyond the limits, and refuses on its own. Each
-// transfer has a socket, and a loop waits for the packets of all of them in one thread, because the boot of a whole site is
+// A loop reads the requests on port 69. It drops what is forged, repeated or beyond the limits, and refuses on its own. Each
+// transfer has a socket, and the loop waits for the packets of all of them, too, in one thread, because the boot of a whole site is
 // many short transfers at once: a packet costs two system calls and wakes no goroutine. What might wait, for the disk or
 // an answer, is done by workers meanwhile, so that no transfer delays another. Nothing waits to send: a packet for which the
 // kernel has no room is as good as lost on the way. Hosts that do not answer ARP can only fill the buffers of their own
 // transfers, and a share of the listener's.
 //
 // The floor is two system calls for a packet of lock-step, about 5 µs with what the kernel does in them, so 100 µs for a file of 20
-// blocks. The loop (epoll) and its system calls past Go's scheduler are kept because of what they save beside a goroutine and a
+// blocks. The loop and its system calls past Go's scheduler are kept because of what they save beside a goroutine and a
 // net.UDPConn for each transfer. Measured for files of 10 kB and 50 clients on a busy machine, medians of 7 runs in turn: the
 // server's CPU time for a file is 15 % higher without them with blocks of 512 bytes, and 16 % with blocks of 1428. Batches of
 // different transfers (recvmmsg) are not possible: each has a socket of its own, for its port must not be guessed by a host that

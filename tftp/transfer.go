@@ -36,6 +36,7 @@ type transfer struct {
 	err      error // why it ended
 
 	loop    *loop     // which waits for its packets
+	number  int       // among those of the loop
 	sock    socket    // of this transfer alone, on a new port of the address that received the request (F01)
 	tries   int       // how often the packets have been sent again
 	again   time.Time // when it will be, or when the dallying ends

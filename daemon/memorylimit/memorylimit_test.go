@@ -44,9 +44,16 @@ func TestLimitStaysAboveWhatIsInUse(t *testing.T) {
 // is as before.
 func TestLargeGrantPreparesTheProgram(t *testing.T) {
 	limitFor(t, math.MaxInt64)
+	t.Setenv("GOMAXPROCS", "")
+	runtime.SetDefaultGOMAXPROCS()
+	defer runtime.SetDefaultGOMAXPROCS()
+	processors := runtime.GOMAXPROCS(0)
 	l := Follow()
 	defer l.Release()
 	procs, percent := runtime.GOMAXPROCS(0), gcPercent()
+	if procs != processors+waiting {
+		t.Errorf("GOMAXPROCS %d with %d processors, want %d", procs, processors, processors+waiting)
+	}
 	small := l.Grant(large - 1)
 	if runtime.GOMAXPROCS(0) != procs || gcPercent() != percent {
 		t.Errorf("a small grant changed GOMAXPROCS to %d, GOGC to %d", runtime.GOMAXPROCS(0), gcPercent())
@@ -54,8 +61,8 @@ func TestLargeGrantPreparesTheProgram(t *testing.T) {
 	small()
 	runtime.GC()
 	first, second := l.Grant(512<<20), l.Grant(large)
-	if got := runtime.GOMAXPROCS(0); got != procs+besides {
-		t.Errorf("GOMAXPROCS %d, want %d", got, procs+besides)
+	if got := runtime.GOMAXPROCS(0); got != processors+besides {
+		t.Errorf("GOMAXPROCS %d, want %d", got, processors+besides)
 	}
 	before := collections()
 	b := make([]byte, 256<<20)
@@ -91,7 +98,7 @@ func TestProcessorsAreFollowedAfterALargeGrant(t *testing.T) {
 	}
 	defer runtime.GOMAXPROCS(before)
 	l := &Limit{base: math.MaxInt64}
-	for env, want := range map[string]int{"": 1, "no number": 1, "2": before} {
+	for env, want := range map[string]int{"": 1 + waiting, "no number": 1 + waiting, "7": 7} {
 		t.Setenv("GOMAXPROCS", env)
 		runtime.GOMAXPROCS(before)
 		done := l.Grant(large)
