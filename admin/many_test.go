@@ -24,8 +24,9 @@ func TestChangeOfManyNamesWhatIsTaken(t *testing.T) {
 	}
 }
 
-// TestAnApplyNamesTheRowsThatCanNotBeRendered applies phones of one model of which some have a name that their format can't hold.
-func TestAnApplyNamesTheRowsThatCanNotBeRendered(t *testing.T) {
+// newAPIWithVendors returns an API with the packs of plugtone and a registrar.
+func newAPIWithVendors(t *testing.T) *api {
+	t.Helper()
 	a := newAPI(t)
 	packs, err := pack.Load(pack.Config{Builtin: vendors.FS})
 	if err != nil {
@@ -33,6 +34,12 @@ func TestAnApplyNamesTheRowsThatCanNotBeRendered(t *testing.T) {
 	}
 	a.Packs = packs
 	a.do("PUT /api/v1/registrars/main", `{"host":"pbx.example.com"}`, 201)
+	return a
+}
+
+// TestAnApplyNamesTheRowsThatCanNotBeRendered applies phones of one model of which some have a name that their format can't hold.
+func TestAnApplyNamesTheRowsThatCanNotBeRendered(t *testing.T) {
+	a := newAPIWithVendors(t)
 	for i, name := range []string{"Front", "Hall", "Lab; left", "Attic"} {
 		a.do(fmt.Sprintf("PUT /api/v1/extensions/%d", 1001+i), fmt.Sprintf(`{"display_name":"%s","password":"s3cret"}`, name), 201)
 	}
@@ -56,13 +63,7 @@ func TestAnApplyNamesTheRowsThatCanNotBeRendered(t *testing.T) {
 
 // A phone whose files can't be rendered is named when another record is written, also where it is the only one, and not in a write of itself.
 func TestAPhoneThatCanNotBeRenderedIsNamed(t *testing.T) {
-	a := newAPI(t)
-	packs, err := pack.Load(pack.Config{Builtin: vendors.FS})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.Packs = packs
-	a.do("PUT /api/v1/registrars/main", `{"host":"pbx.example.com"}`, 201)
+	a := newAPIWithVendors(t)
 	a.do("PUT /api/v1/registrars/backed", `{"host":"pbx.example.com","backup_host":"b.example.com"}`, 201)
 	a.do("PUT /api/v1/extensions/1001@main", `{"password":"s3cret"}`, 201)
 	a.do("PUT /api/v1/extensions/1002@backed", `{"password":"s3cret"}`, 201)
