@@ -111,7 +111,7 @@ func (s devices) invalid(doc document.Object, text string) error {
 func (s devices) update(mac dhcp.MAC, pre writing.Precondition, doc document.Object, patch bool) recordUpdate[fleet.Device] {
 	var old *fleet.Device
 	return recordUpdate[fleet.Device]{
-		noun: "device " + mac.String(), pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
+		noun: "device " + mac.String(), own: mac, pre: pre, body: doc, patch: patch, wire: reflect.TypeFor[client.Device](),
 		key: map[string]string{"mac": mac.String()},
 		find: func(f fleet.View) (_ *fleet.Device, err error) {
 			old, err = f.Device(mac)

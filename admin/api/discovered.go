@@ -149,7 +149,9 @@ func (s discovery) adopt(ctx context.Context, in *struct {
 		if err := e.PutDevice(&d); err != nil {
 			return err
 		}
-		left, err = s.Phones.Rendering().ValidateOwn(e, mac)
+		rendering := s.Phones.Rendering()
+		rendering.Own = mac
+		left, err = rendering.Validate(e, []dhcp.MAC{mac})
 		return err
 	})
 	if err != nil {

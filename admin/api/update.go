@@ -28,6 +28,7 @@ type recordUpdate[T any] struct {
 	prepare func(fleet.View, document.Object) error
 	bad     problem.List                             // found before the body is checked
 	affects func(fleet.View, *T) ([]dhcp.MAC, error) // devices whose files depend on it; nil: none
+	own     dhcp.MAC                                 // the device, if the record is one
 }
 
 // run makes the change in one edit. It returns the stored record, whether it is new, and what phones newly do not get.
@@ -40,15 +41,13 @@ func (w recordUpdate[T]) run(ctx context.Context, s *core) (rec *T, created bool
 		if rec, created, err = w.apply(s, e); err != nil || w.affects == nil {
 			return err
 		}
-		if d, ok := any(rec).(*fleet.Device); ok {
-			left, err = s.Phones.Rendering().ValidateOwn(e, d.MAC)
-			return err
-		}
 		macs, err := w.affects(e, rec)
 		if err != nil {
 			return err
 		}
-		left, err = s.Phones.Rendering().Validate(e, macs)
+		rendering := s.Phones.Rendering()
+		rendering.Own = w.own
+		left, err = rendering.Validate(e, macs)
 		return err
 	})
 	if err != nil && !errors.Is(err, writing.ErrUnchanged) {

@@ -248,7 +248,9 @@ func (s *Sources) write(x Source, snapshot pbx.Snapshot, o Options, write Write)
 		rendering := s.c.Rendering()
 		o.LeftOut = rendering.LeftOut
 		o.Render = func(f fleet.View, mac dhcp.MAC) error {
-			_, err := rendering.ValidateOwn(f, mac)
+			r := rendering
+			r.Own = mac
+			_, err := r.Validate(f, []dhcp.MAC{mac})
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ type Rendering struct {
 	Before   func(func(fleet.View) error) error // reads the records as they were
 	Places   *Places
 	Now      time.Time
-	own      dhcp.MAC // see ValidateOwn
+	Own      dhcp.MAC // the device whose record is written: problems do not name it
 }
 
 // rendering is one Validate.
@@ -67,7 +67,7 @@ func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, e
 		if x == nil {
 			continue
 		}
-		if mac != r.own {
+		if mac != r.Own {
 			x.Field = devicePrefix + mac.String() + " " + x.Field
 		}
 		if bad = append(bad, *x); len(bad) == maxRenderingProblems {
@@ -78,12 +78,6 @@ func (r Rendering) Validate(view fleet.View, macs []dhcp.MAC) ([]LeftOutCount, e
 		return nil, bad.Err()
 	}
 	return c.leftOut()
-}
-
-// ValidateOwn is Validate for the device whose record is written: problems do not name it.
-func (r Rendering) ValidateOwn(view fleet.View, mac dhcp.MAC) ([]LeftOutCount, error) {
-	r.own = mac
-	return r.Validate(view, []dhcp.MAC{mac})
 }
 
 // LeftOut is Validate without the problems: of a device whose files can't be rendered it returns what the record alone shows.
