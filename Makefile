@@ -1,5 +1,6 @@
 # make demo    phones of five vendors boot against a daemon in network namespaces; ARGS=--once ends by itself
 # make test    installs what the tests need, then runs everything
+# make test-busy    the suite ten times in a row beside six busy loops: no test may need a quiet machine (RUNS=10)
 # make bench   the benchmarks
 # make bench-dhcp    DHCP beside Kea and dnsmasq in network namespaces, with the ratios; installs both (ARGS='-clients mix -rate 400,4000', -quick, -help)
 # make bench-files   TFTP and HTTP beside dnsmasq, atftpd and nginx in network namespaces, with the ratios; installs them (ARGS='-only http', -help)
@@ -21,6 +22,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 60s
 SOAK_TIME ?= 1h
+RUNS     ?= 10
 PREFIX   ?= /usr
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
@@ -29,7 +31,7 @@ TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester u
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli kamailio:kamailio-postgres-modules baresip:baresip-core promtool:prometheus \
               chromium:chromium nginx:nginx-light etcd:etcd-server etcdctl:etcd-client strace:strace nft:nftables
 
-.PHONY: demo test screenshots bench bench-dhcp bench-files bench-storm parity soak fuzz build lint lint-api install packages test-packages image tools
+.PHONY: demo test test-busy screenshots bench bench-dhcp bench-files bench-storm parity soak fuzz build lint lint-api install packages test-packages image tools
 
 demo: build
 	$(BIN) demo $(ARGS)
@@ -38,6 +40,13 @@ demo: build
 test: tools
 	-PATH=$$PATH:/sbin:/usr/sbin sysctl -q -w net.ipv4.neigh.default.gc_thresh1=2048 net.ipv4.neigh.default.gc_thresh2=8192 net.ipv4.neigh.default.gc_thresh3=16384
 	PLUGTONE_REQUIRE_E2E=1 $(GO) test -timeout 20m ./...
+
+test-busy: tools
+	@loops=; trap 'kill $$loops' EXIT; trap 'exit 1' INT TERM; \
+	for i in 1 2 3 4 5 6; do sh -c 'while :; do :; done' & loops="$$loops $$!"; done; \
+	for run in $$(seq $(RUNS)); do \
+	  echo "run $$run of $(RUNS)"; PLUGTONE_REQUIRE_E2E=1 $(GO) test -count=1 -p 4 -timeout 20m ./... || exit 1; \
+	done
 
 # The pictures in docs/page.md and the README, of the demo.
 screenshots: tools build
