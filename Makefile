@@ -31,17 +31,19 @@ TEST_TOOLS := pg_ctlcluster:postgresql mariadbd:mariadb-server sipp:sip-tester u
               ip:iproute2 ping:iputils-ping openssl:openssl systemd-analyze:systemd linphonec:linphone-cli kamailio:kamailio-postgres-modules baresip:baresip-core promtool:prometheus \
               chromium:chromium nginx:nginx-light etcd:etcd-server etcdctl:etcd-client strace:strace nft:nftables
 
-.PHONY: demo test test-busy screenshots bench bench-dhcp bench-files bench-storm parity soak fuzz build lint lint-api install packages test-packages image tools
+.PHONY: demo neighbor-table test test-busy screenshots bench bench-dhcp bench-files bench-storm parity soak fuzz build lint lint-api install packages test-packages image tools
 
 demo: build
 	$(BIN) demo $(ARGS)
 
 # Network namespaces share Linux's table of hardware addresses: the tests' phones fill its 1,024 places, and then connections of other tests fail.
-test: tools
+neighbor-table:
 	-PATH=$$PATH:/sbin:/usr/sbin sysctl -q -w net.ipv4.neigh.default.gc_thresh1=2048 net.ipv4.neigh.default.gc_thresh2=8192 net.ipv4.neigh.default.gc_thresh3=16384
+
+test: tools neighbor-table
 	PLUGTONE_REQUIRE_E2E=1 $(GO) test -timeout 20m ./...
 
-test-busy: tools
+test-busy: tools neighbor-table
 	@loops=; trap 'kill $$loops' EXIT; trap 'exit 1' INT TERM; \
 	for i in 1 2 3 4 5 6; do sh -c 'while :; do :; done' & loops="$$loops $$!"; done; \
 	for run in $$(seq $(RUNS)); do \
